@@ -1,0 +1,36 @@
+"""`python -m goldstep.conformance --impl=NAME`: the suite from an installed package, anywhere."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HELP = """\
+Judge an implementation of optimizers, step by step, against the reference of goldstep.
+
+  python -m goldstep.conformance --impl=torch
+  python -m goldstep.conformance --impl=my_package.goldstep_adapter --rule=adamw --dtype=float32
+
+  --impl=NAME    what to judge: an adapter that is shipped (torch, optax, reference), one that an
+                 installed package registered, or a module with a function `make`
+  --rule=GLOB    only these rules, for example 'adam*' or 'l2+*'; may be given again
+  --dtype=NAME   only float64, or only float32
+  --case=GLOB    only these cases, as a failure names them
+  --report=FILE  write the verdicts as JSON
+
+Every other option is pytest's: -x, -n 2 (with pytest-xdist), --junitxml=FILE, ...
+Exit code: 0 conforms, 1 does not, 4 the command line is wrong, 5 nothing was tested.
+"""
+
+
+def main(args: list[str]) -> int:
+    if not args or {"-h", "--help"} & set(args):
+        sys.stdout.write(HELP)
+        return 0 if args else 4
+    here = Path(__file__).parent
+    own = ["-c", str(here / "pytest.ini"), f"--rootdir={here}", "-p", "no:cacheprovider"]
+    return int(pytest.main([*own, "--pyargs", "goldstep.conformance", *args]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

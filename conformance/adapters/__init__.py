@@ -1,0 +1,1 @@
+"""The adapters that are shipped: each a module that an implementer could have written."""

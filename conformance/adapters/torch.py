@@ -1,0 +1,110 @@
+"""torch.optim as it ships, in one parameter group, on the path that it picks itself."""
+
+import torch
+from torch import optim
+
+torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
+
+version = torch.__version__
+dialects = {
+    "heavy_ball": "rate-outside",
+    "nesterov": "rate-outside",
+    "clip_by_global_norm": "epsilon-in-the-norm",
+    "newton_schulz": "clamped-norm",
+}
+scalar = "float64"  # Python's own numbers
+iteration = "bfloat16"  # whatever the type of the parameter
+capabilities = {"changes", "absences"}
+
+
+def betas(h):
+    return {"betas": (h["beta1"], h["beta2"]), "eps": h["eps"]}
+
+
+# By rule: the class, its arguments beside lr and weight_decay, and where it keeps its state.
+OPTIMIZERS = {
+    "sgd": (optim.SGD, lambda h: {}, {}),
+    "heavy_ball": (
+        optim.SGD,
+        lambda h: {"momentum": h["momentum"]},
+        {"v": "momentum_buffer"},
+    ),
+    "nesterov": (
+        optim.SGD,
+        lambda h: {"momentum": h["momentum"], "nesterov": True},
+        {"v": "momentum_buffer"},
+    ),
+    "adagrad": (
+        optim.Adagrad,
+        lambda h: {
+            "eps": h["eps"],
+            "initial_accumulator_value": h["initial_accumulator"],
+        },
+        {"G": "sum"},
+    ),
+    "rmsprop": (
+        optim.RMSprop,
+        lambda h: {"alpha": h["rho"], "eps": h["eps"]},
+        {"v": "square_avg"},
+    ),
+    "adam": (optim.Adam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
+    "adamw": (optim.AdamW, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
+    "muon": (
+        optim.Muon,
+        lambda h: {"momentum": h["momentum"], "ns_steps": h["steps"]},
+        {"m": "momentum_buffer"},
+    ),
+}
+SAME = {"decoupled_decay+adam": "adamw"}
+DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
+
+
+class Step:
+    def __init__(self, optimizer, keys, params, max_norm):
+        self.optimizer, self.keys, self.params, self.max_norm = optimizer, keys, params, max_norm
+
+    def __call__(self, grads, lr=None):
+        if lr is not None:
+            self.optimizer.param_groups[0]["lr"] = lr
+        for name, p in self.params.items():
+            p.grad = None if grads[name] is None else torch.tensor(grads[name])
+        if self.max_norm is not None:
+            torch.nn.utils.clip_grad_norm_(list(self.params.values()), self.max_norm)
+        self.optimizer.step()
+        return {name: p.detach().numpy().copy() for name, p in self.params.items()}
+
+    def state(self):
+        return {
+            name: {slot: self._read(p, slot, key) for slot, key in self.keys.items()}
+            for name, p in self.params.items()
+        }
+
+    def _read(self, p, slot, key):
+        held = self.optimizer.state[p].get(key)
+        if slot == "t":
+            return 0 if held is None else int(held)
+        return torch.zeros_like(p).numpy() if held is None else held.numpy().copy()
+
+    def load(self, params, state):
+        with torch.no_grad():
+            for name, p in self.params.items():
+                p.copy_(torch.from_numpy(params[name]))
+                held = {self.keys[slot]: x for slot, x in state[name].items()}
+                self.optimizer.state[p] = {
+                    "step": torch.tensor(float(held.pop("step", 0))),
+                    **{key: torch.from_numpy(x) for key, x in held.items()},
+                }
+
+
+def make(rule, hyper, params):
+    *transforms, last = SAME.get(rule, rule).split("+")
+    if last not in OPTIMIZERS or {*transforms} - {"l2", "clip_by_global_norm"}:
+        raise NotImplementedError(rule)
+    if "l2" in transforms and last in DECAYED_OUTSIDE:
+        raise NotImplementedError(rule)
+    cls, arguments, keys = OPTIMIZERS[last]
+    tensors = {name: torch.nn.Parameter(torch.tensor(x)) for name, x in params.items()}
+    decay = {"weight_decay": hyper.get("weight_decay", 0.0)}
+    optimizer = cls(tensors.values(), lr=hyper["lr"], **decay, **arguments(hyper))
+    max_norm = hyper["max_norm"] if "clip_by_global_norm" in transforms else None
+    return Step(optimizer, keys, tensors, max_norm)

@@ -1,0 +1,75 @@
+"""Which cases there are: every rule, on every trajectory, with several hyper-parameters.
+
+A case's id is its rule, trajectory, hyper-parameters and learning rate, and never means another
+case: `adamw/designed-scales/dyadic/constant`.
+"""
+
+from collections.abc import Collection, Iterator
+
+from goldstep import spec
+from goldstep.oracle import Case, pipeline
+from goldstep.oracle.rules import Hyper
+
+from . import trajectories
+
+COMPANIONS = ("heavy_ball", "adam")
+"""The optimizers before which every transform is tried."""
+
+SCHEDULE = (0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 0.5, 0.75, 0.25, 1.0)
+"""The learning rate of a changing case, as multiples of its own, over and over again.
+
+Powers of two, but for one: they leave a dyadic learning rate dyadic."""
+
+
+def rules() -> tuple[str, ...]:
+    """Every optimizer, and every transform before each of `COMPANIONS`."""
+    pipelines = [f"{t}+{rule}" for t in spec.names("transforms") for rule in COMPANIONS]
+    return (*spec.names("optimizers"), *pipelines)
+
+
+def cases(rule: str) -> Iterator[Case]:
+    """Every case of a rule.
+
+    Recorded gradients are replayed with the rule's default hyper-parameters. Designed ones are
+    replayed with hyper-parameters that every type holds exactly (`dyadic`), also large ones
+    (`amplified`), and without weight decay where the rule has one (`undecayed`).
+    """
+    stages = pipeline(rule)
+    for trajectory in trajectories.names():
+        recorded = trajectory.startswith("recorded-")
+        profiles = {p: stages.profile(p) for p in (["default"] if recorded else ["dyadic", "amplified"])}
+        if not recorded and "+" not in rule and "weight_decay" in stages.rows():
+            profiles["undecayed"] = profiles["dyadic"] | {"weight_decay": 0.0}
+        for profile, hyper in profiles.items():
+            steady = profile in {"dyadic", "undecayed"}
+            for schedule in ["constant"] if steady else ["constant", "changing"]:
+                yield from _case(rule, trajectory, profile, schedule, hyper)
+
+
+def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
+    """The cases of a rule that fit what an implementation is capable of.
+
+    Where its learning rate can change, the twin of a case in which it does not would add nothing.
+    """
+    fitting = {case.id: case for case in cases(rule) if case.needs <= set(capabilities)}
+    twins = {id_: id_.replace("/constant", "/changing") for id_ in fitting}
+    return [fitting[id_] for id_, twin in twins.items() if twin == id_ or twin not in fitting]
+
+
+def _case(
+    rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper
+) -> Iterator[Case]:
+    stages, recording = pipeline(rule), trajectories.load(trajectory)
+    params = recording.params
+    if stages.matrices_only:
+        # One of each shape: a rule on matrices does not come cheap.
+        by_shape = {x.shape: name for name, x in reversed(params.items()) if x.ndim == 2 and x.size}
+        params = {name: x for name, x in params.items() if name in by_shape.values()}
+    grads = [{name: g[name] for name in params} for g in recording.grads]
+    changes: list[Hyper] = [{} for _ in grads]
+    if schedule == "changing":
+        factors = [SCHEDULE[t % len(SCHEDULE)] for t in range(len(grads))]
+        changes = [{"lr": hyper["lr"] * factor} for factor in factors]
+    if params:
+        name = f"{rule}/{trajectory}/{profile}/{schedule}"
+        yield Case(name, rule, hyper, params, grads, changes)

@@ -1,0 +1,101 @@
+"""What is said of an implementation that does not conform: enough to go and mend it."""
+
+import textwrap
+from collections.abc import Sequence
+
+from goldstep import spec
+from goldstep.oracle import link, module
+from goldstep.oracle.judge import Divergence, Match, Truth, Verdict, explain
+from goldstep.oracle.rules import readings
+
+WIDTH = 88
+INDENT = 12
+
+
+def headline(claim: str, matches: Sequence[Match]) -> str:
+    """The verdict in one line.
+
+    >>> headline("adam", [Match("adam", "dialect", "epsilon-inside-the-root", 0.4, ("adam.6",))])
+    'conforms to dialect epsilon-inside-the-root, claims adam'
+    """
+    if matches and matches[0].kind == "trap":
+        return f"does not conform: it is the trap {matches[0].name} of {matches[0].rule}"
+    if matches:
+        which = "dialect " * (matches[0].kind == "dialect") + matches[0].name
+        return f"conforms to {which}, claims {claim}"
+    return "does not conform, and is no dialect or trap that is known"
+
+
+def row(label: str, text: str) -> str:
+    """One labelled line, wrapped under its own text."""
+    wrapped = textwrap.wrap(text, WIDTH - INDENT, break_long_words=False) or [""]
+    return textwrap.indent(("\n" + " " * INDENT).join([f"{label:{INDENT - 2}}{wrapped[0]}", *wrapped[1:]]), "  ")
+
+
+def equation(tag: str) -> str:
+    """An equation as it stands in the reference.
+
+    >>> equation("lion.3")
+    'lion.3: m = b2 * m + (1 - b2) * g'
+    """
+    return f"{tag}: {_line(tag)}"
+
+
+def _line(tag: str) -> str:
+    for kind in spec.KINDS:
+        for name in spec.names(kind):
+            if any(e["tag"] == tag for e in spec.load(kind, name)["equation"]):
+                return link.tagged(module(name))[tag]
+    msg = f"no equation is tagged {tag}"
+    raise LookupError(msg)
+
+
+def says(tag: str, match: Match) -> str:
+    """What a matching reading has in the place of an equation."""
+    return f"it says: {readings(match.rule)[match.name]['code'][tag]}"
+
+
+def failure(
+    truth: Truth, verdict: Verdict, matches: Sequence[Match], claim: str, command: str
+) -> str:
+    """The message of a case that failed: where, by how much, why, and how to see it again."""
+    d: Divergence = verdict.divergence or Divergence("", 0, [], set())
+    worst, suspects = d.wrong[0], explain(truth, d)
+    place = f"tensor '{worst.tensor}'" + (f", element {list(worst.index)}" if worst.index else "")
+    lines = [
+        f"{truth.case.rule}: {headline(claim, matches)}",
+        "",
+        row("case", f"{truth.case.id}/{truth.arithmetic.dtype}"),
+        row("step", f"{d.step}, {d.mode}; {place}, slot {worst.slot}"),
+        row("got", f"{worst.got!r}"),
+        row("expected", f"{worst.expected!r}"),
+        row("bound", f"{worst.bound:.3g}; the error is {worst.ratio:.3g} times that"),
+    ]
+    others = [w.slot for w in d.wrong[1:]]
+    if others or d.right:
+        parts = [f"also wrong: {', '.join(others)}"] * bool(others)
+        parts += [f"right: {', '.join(sorted(d.right))}"] * bool(d.right)
+        lines.append(row("slots", "; ".join(parts)))
+    if matches and matches[0].tags:
+        best = matches[0]
+        for tag in best.tags:
+            lines.append(row("equation", equation(tag)))
+            lines.append(row("", says(tag, best)))
+        said = readings(best.rule)[best.name]
+        why = said.get("seen") or said["says"]
+        lines.append(row("matches", f"{best.kind} {best.name} of {best.rule}: {why}"))
+        if same := [m.name for m in matches[1:]]:
+            lines.append(row("", f"on this case the same as {', '.join(same)}"))
+    else:
+        for i, tag in enumerate(suspects[:4]):
+            lines.append(row("equation" if i == 0 else "", equation(tag)))
+    arithmetic = truth.arithmetic
+    lines += [
+        row(
+            "arithmetic",
+            f"tensors {arithmetic.dtype}, host scalars {arithmetic.scalar_dtype}, "
+            f"matrix iterations {arithmetic.iteration}, as declared",
+        ),
+        row("repeat", command),
+    ]
+    return "\n".join(lines)

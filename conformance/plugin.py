@@ -1,0 +1,137 @@
+"""The options of the suite, what it asks of whom, and the table at the end."""
+
+import fnmatch
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import trajectories
+from .implementations import DTYPES, Implementation, Unusable, implementation
+from .report import REPORT, summary
+
+NAME = "goldstep-conformance"
+PROPERTY = "goldstep"
+"""Under this name a test reports its verdict, also across processes."""
+
+ASKED = pytest.StashKey[list[Implementation]]()
+BROKEN = pytest.StashKey[set[tuple[str, str]]]()
+ROWS = pytest.StashKey[list[dict[str, Any]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("goldstep", "conformance of optimizers")
+    group.addoption(
+        "--impl",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="what to judge: a shipped adapter, a registered one, or a module that offers `make`",
+    )
+    group.addoption(
+        "--rule", action="append", default=[], metavar="GLOB", help="only these rules, as 'adam*'"
+    )
+    group.addoption(
+        "--dtype", action="append", default=[], choices=DTYPES, help="only this type of tensors"
+    )
+    group.addoption(
+        "--case", action="append", default=[], metavar="GLOB", help="only these cases, by id"
+    )
+    group.addoption("--report", metavar="FILE", help="write the verdicts as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ROWS], config.stash[BROKEN] = [], set()
+    if config.option.help or config.option.version:
+        return
+    if not config.option.impl:
+        msg = (
+            "say what to judge: --impl=torch, --impl=optax, or a module of your own that offers "
+            "make(rule, hyper, params), as docs/implementers.md shows"
+        )
+        raise pytest.UsageError(msg)
+    try:
+        config.stash[ASKED] = [implementation(name) for name in config.option.impl]
+        trajectories.names()
+    except (Unusable, ValueError) as error:
+        raise pytest.UsageError(str(error)) from error
+    if config.option.report and not Path(config.option.report).resolve().parent.is_dir():
+        msg = f"--report={config.option.report}: there is no such folder"
+        raise pytest.UsageError(msg)
+
+
+def _wanted(name: str, globs: list[str]) -> bool:
+    return not globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+
+
+def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[str]]]:
+    """Every implementation and rule, with the types in which it is offered and wanted."""
+    from .cases import rules  # noqa: PLC0415
+
+    wanted = [rule for rule in rules() if _wanted(rule, config.option.rule)]
+    if not wanted:
+        msg = f"no rule is named {', '.join(config.option.rule)}; there is {', '.join(rules())}"
+        raise pytest.UsageError(msg)
+    if config.option.case:
+        wanted = [r for r in wanted if any(_wanted(r, [c.split("/")[0]]) for c in config.option.case)]
+    for made in config.stash[ASKED]:
+        for rule in wanted:
+            dtypes = [d for d in DTYPES if d in made.dtypes and _wanted(d, config.option.dtype)]
+            yield made, rule, [d for d in dtypes if made.offers(rule, d)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    from .cases import asked  # noqa: PLC0415
+
+    names = metafunc.fixturenames
+    if not {"adapter", "question"} & set(names):
+        return
+    config = metafunc.config
+    rules = list(_rules(config))
+    if "adapter" in names:
+        metafunc.parametrize("adapter", rules, ids=[f"{made.name}-{rule}" for made, rule, _ in rules])
+        return
+    questions, ids = [], []
+    for made, rule, offered in rules:
+        for case in asked(rule, made.capabilities) if offered else ():
+            for dtype in offered:
+                if _wanted(f"{case.id}/{dtype}", config.option.case):
+                    # Run free only in the finest type: the looser bound there sees the logic.
+                    questions.append((made, case, dtype, dtype == offered[0]))
+                    ids.append(f"{made.name}-{case.id}/{dtype}")
+    metafunc.parametrize("question", questions, ids=ids)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call":
+        for name, value in report.user_properties:
+            if name == PROPERTY:
+                _rows.append(json.loads(str(value)))
+
+
+_rows: list[dict[str, Any]] = []
+
+
+def pytest_sessionstart() -> None:
+    _rows.clear()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
+    if exitstatus == pytest.ExitCode.OK and not any(r["case"] for r in _rows):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    if session.config.option.report:
+        text = json.dumps(REPORT | {"rows": _rows}, indent=1) + "\n"
+        Path(session.config.option.report).write_text(text, encoding="utf-8")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.option.collectonly or ASKED not in config.stash:
+        return
+    terminalreporter.section("conformance")
+    for line in summary(config.stash[ASKED], _rows):
+        terminalreporter.write_line(line)

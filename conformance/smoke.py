@@ -1,0 +1,143 @@
+"""Before any mathematics is judged: does the adapter keep the contract?
+
+What fails here says that the adapter is broken, apart from whether the optimizer is right.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+
+from goldstep.oracle import make as reference
+from goldstep.oracle import pipeline
+from goldstep.oracle.judge import ContractError, checked, level
+from goldstep.oracle.replay import Make, Tensors
+from goldstep.oracle.rules import Hyper
+
+STEPS = 3
+
+
+def problem(dtype: str) -> tuple[Tensors, list[Tensors]]:
+    """Two small matrices, and gradients for a few steps."""
+    numbers = np.arange(1, 4 * 6 * (STEPS + 1) + 1).reshape(STEPS + 1, 4, 6)
+    x = ((numbers * 37 % 64) - 31.5).astype(dtype) / 32
+    params = {"tall": x[0, :, :2].copy(), "wide": x[0, :2, 2:].copy()}
+    return params, [{"tall": g[:, :2].copy(), "wide": g[:2, 2:].copy()} for g in x[1:]]
+
+
+def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ()) -> None:
+    """Raise ContractError if `make` breaks the contract for `rule`; says which clause, and how."""
+    hyper = pipeline(rule).profile("dyadic") | {"lr": 0.0078125}
+    params, grads = problem(dtype)
+    kept = {k: x.copy() for k, x in params.items()}
+    step = make(rule, dict(hyper), params)
+    if not callable(step):
+        msg = f"make gave back {step!r}, which is no function step(grads)"
+        raise ContractError(msg)
+    after: list[Tensors] = []
+    for t, given in enumerate(grads, 1):
+        before = {k: g.copy() for k, g in given.items()}
+        out = step(given)
+        if not hasattr(out, "keys"):
+            msg = f"step gave back {type(out).__name__}, not the parameters by name"
+            raise ContractError(msg)
+        checked(out, params, np.dtype(dtype))
+        _same(given, before, f"step {t} changed the gradient {{}} that it was given")
+        _same(params, kept, f"step {t} changed the array {{}} that was given to make: copy it there")
+        if after:
+            _same(
+                after[-1],
+                copies,
+                f"step {t} changed the array {{}} that the step before gave back: give back a copy",
+            )
+        copies = {k: np.array(x) for k, x in out.items()}
+        after.append(out)
+    if "absences" in capabilities:
+        _absent(make, rule, hyper, dtype)
+    _units(rule, hyper, dtype, [params, *({k: np.array(x) for k, x in a.items()} for a in after)])
+    if level(step) == 2:
+        _resumes(make, rule, hyper, dtype)
+
+
+def _same(now: Tensors, then: Tensors, what: str) -> None:
+    for name, x in now.items():
+        if not np.array_equal(np.asarray(x), then[name], equal_nan=True):
+            raise ContractError(what.format(repr(name)))
+
+
+def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
+    """A parameter whose gradient is None is not stepped, and another one still is."""
+    params, grads = problem(dtype)
+    step = make(rule, dict(hyper), {k: x.copy() for k, x in params.items()})
+    out = step(grads[0] | {"wide": None})
+    if not np.array_equal(np.asarray(out["wide"]), params["wide"]):
+        msg = "step moved 'wide', whose gradient was None: such a parameter is not stepped"
+        raise ContractError(msg)
+
+
+def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
+    """Say so if every step is the right one times a factor that only a mix-up of units explains."""
+    lr = hyper["lr"]
+    mixups = {
+        -1.0: "it goes uphill: is the gradient negated?",
+        1 / lr: "the learning rate is not multiplied in",
+        lr: "the learning rate is multiplied in twice",
+        100.0: "is the learning rate a percentage?",
+        0.01: "is the learning rate a percentage?",
+    }
+
+    def updates(moments: list[Tensors]) -> np.ndarray[Any, Any]:
+        theta = [np.concatenate([np.ravel(m[k]) for k in sorted(m)]) for m in moments]
+        return np.diff(np.asarray(theta, np.float64), axis=0)
+
+    params, grads = problem(dtype)
+    got = updates(seen)
+    for skip, what in ((0, None), (1, "its first step is the rule's second")):
+        step = reference(rule, hyper, params)
+        if skip:
+            state = step.state()
+            if not any(isinstance(x, int) for slots in state.values() for x in slots.values()):
+                break
+            later = {n: {k: x + skip if isinstance(x, int) else x for k, x in s.items()} for n, s in state.items()}
+            step.load(params, later)
+        want = updates([params, *(step(g) for g in grads)])
+        size = float(np.sum(want * want))
+        factor = float(np.sum(got * want)) / size if size else 0.0
+        if np.abs(got - factor * want).max() > 1e-3 * np.abs(got).max():
+            continue
+        if what and abs(factor - 1) < 1e-3:
+            msg = f"{what}: did make already take a step?"
+            raise ContractError(msg)
+        for mixup, said in mixups.items():
+            if abs(factor / mixup - 1) < 1e-3:
+                msg = f"every step is {factor:.6g} times the rule's: {said}"
+                raise ContractError(msg)
+
+
+def _resumes(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
+    """`load` of what `state` said goes on as if nothing had happened."""
+    params, grads = problem(dtype)
+    step: Any = make(rule, dict(hyper), {k: x.copy() for k, x in params.items()})
+    for g in grads[:-1]:
+        out = step({k: x.copy() for k, x in g.items()})
+    slots = {slot for stage in pipeline(rule).stages for slot in stage.spec["state"]}
+    state = step.state()
+    if missing := sorted(slots - state["tall"].keys()):
+        msg = f"a step that offers load also shows every slot in state(): missing is {missing[0]!r}"
+        raise ContractError(msg)
+    held = {n: {k: _copy(x) for k, x in s.items() if k in slots} for n, s in state.items()}
+    other: Any = make(rule, dict(hyper), {k: np.zeros_like(x) for k, x in params.items()})
+    other.load({k: np.array(x) for k, x in out.items()}, held)
+    for name, (want, got) in _both(step, other, grads[-1]):
+        if not np.allclose(want, got, rtol=1e-5, atol=0, equal_nan=True):
+            msg = f"after load, {name!r} goes on from elsewhere: does load set all of the state?"
+            raise ContractError(msg)
+
+
+def _copy(x: Any) -> Any:
+    return x if isinstance(x, int) else np.array(x)
+
+
+def _both(a: Any, b: Any, g: Tensors) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    x, y = (step({k: v.copy() for k, v in g.items()}) for step in (a, b))
+    return ((k, (np.asarray(x[k]), np.asarray(y[k]))) for k in x)

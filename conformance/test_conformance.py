@@ -1,0 +1,66 @@
+"""Ask an implementation everything that it offers: `pytest conformance --impl=NAME`."""
+
+import json
+
+import pytest
+from goldstep.conformance import message, plugin
+from goldstep.conformance.smoke import smoke
+from goldstep.oracle import ContractError, Truth, diagnose, judge, observe
+
+
+@pytest.fixture
+def tell(request):
+    """Write down a verdict for the table and the report."""
+
+    def write(made, rule, **said):
+        row = {"implementation": made.name, "rule": rule, "claim": made.claim(rule)}
+        row |= {"offered": True, "case": None, "dtype": None, "level": None, "ratio": None}
+        row |= {"verdict": "", "message": ""} | said
+        request.node.user_properties.append((plugin.PROPERTY, json.dumps(row)))
+
+    return write
+
+
+def test_adapter(adapter, tell, request):
+    """Smoke: the contract is kept, whatever the mathematics."""
+    made, rule, dtypes = adapter
+    if not dtypes:
+        tell(made, rule, offered=False)
+        pytest.skip(f"NOT TESTED: {made.name} does not offer {rule}")
+    for dtype in dtypes:
+        try:
+            smoke(made.make, rule, dtype, made.capabilities)
+        except ContractError as error:
+            broken = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is broken
+            broken = f"{type(error).__name__}: {error}"
+        else:
+            continue
+        request.config.stash[plugin.BROKEN].add((made.name, rule))
+        tell(made, rule, dtype=dtype, message=broken)
+        pytest.fail(f"{rule}: your adapter is broken ({dtype}): {broken}", pytrace=False)
+    tell(made, rule)
+
+
+def test_case(question, tell, request):
+    """The mathematics: one trajectory, free-running and where possible teacher-forced."""
+    made, case, dtype, free = question
+    if (made.name, case.rule) in request.config.stash[plugin.BROKEN]:
+        pytest.skip("NOT TESTED: the adapter is broken")
+    truth = Truth(case, made.arithmetic(dtype), made.meant(case.rule))
+    command = f"pytest conformance --impl={made.name} --case={case.id}/{dtype}"
+    where = {"case": case.id, "dtype": dtype}
+    try:
+        seen = observe(truth, made.make, free=free)
+    except ContractError as error:
+        tell(made, case.rule, **where, verdict="adapter broken", message=str(error))
+        pytest.fail(f"{case.id}/{dtype}: your adapter is broken: {error}\n{command}", pytrace=False)
+    verdict = judge(truth, seen)
+    where |= {"level": seen.level, "ratio": verdict.ratio}
+    if verdict.conforms:
+        tell(made, case.rule, **where, verdict="conforms")
+        return
+    claim, matches = made.claim(case.rule), diagnose(truth, seen)
+    said = message.failure(truth, verdict, matches, claim, command)
+    tell(made, case.rule, **where, verdict=message.headline(claim, matches), message=said)
+    pytest.fail(said, pytrace=False)

@@ -1,0 +1,144 @@
+"""The reference as an implementation: the contract's `make`, `step`, `state` and `load`.
+
+It runs on whatever arrays it is given: NumPy, CuPy, or the error-carrying ones of `rounding`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
+from typing import Any, Protocol, runtime_checkable
+
+from .rules import Hyper, Pipeline, Readings, Stage, pipeline
+
+Array = Any
+Tensors = dict[str, Array]
+Gradients = Mapping[str, Array | None]
+Slots = dict[str, dict[str, Array]]
+"""The state: slot by name, of each parameter by name."""
+
+
+class Step(Protocol):
+    """What an implementation's `make` gives back: level 0 of the contract."""
+
+    def __call__(self, grads: Gradients, /, **changes: Any) -> Tensors: ...
+
+
+@runtime_checkable
+class Open(Step, Protocol):
+    """A step whose state can be read: level 1."""
+
+    def state(self) -> Slots: ...
+
+
+@runtime_checkable
+class Forced(Open, Protocol):
+    """A step that can be put anywhere: level 2, for teacher forcing."""
+
+    def load(self, params: Tensors, state: Slots, /) -> None: ...
+
+
+Make = Callable[[str, Hyper, Tensors], Step]
+
+
+class Stepper:
+    """The reference of a pipeline, with its parameters and state. Nothing given is mutated."""
+
+    def __init__(self, stages: Pipeline, hyper: Hyper, params: Tensors) -> None:
+        self.pipeline, self.hyper, self.params = stages, dict(hyper), dict(params)
+        if stages.matrices_only:
+            for name, theta in params.items():
+                if len(theta.shape) != 2 or 0 in theta.shape:
+                    msg = (
+                        f"{stages.name}: parameter {name!r} has shape {tuple(theta.shape)}; the rule "
+                        "takes matrices, (rows, cols) with at least one of each: give the "
+                        "other tensors to another rule"
+                    )
+                    raise ValueError(msg)
+        self._state = [self._each(stage, self.params, self._init(stage)) for stage in stages.stages]
+
+    def _init(self, stage: Stage) -> Callable[..., Any]:
+        return lambda theta: stage.module.init(theta, stage.hyper(self.hyper))
+
+    @staticmethod
+    def _each(stage: Stage, theta: Tensors, f: Callable[..., Any], *also: Tensors) -> Any:
+        """`f` of the whole model, or of each tensor by name: as the rule's scope says."""
+        if stage.spec["scope"] == "model":
+            return f(theta, *also)
+        return {name: f(x, *(a[name] for a in also)) for name, x in theta.items()}
+
+    def __call__(self, grads: Gradients, /, **changes: Any) -> Tensors:
+        """Take one step and give back all parameters. `changes` hold from this step on.
+
+        A parameter without a gradient (None, or absent) is left as it is, its state as well.
+        """
+        self.hyper |= changes
+        g = {name: grads[name] for name in self.params if grads.get(name) is not None}
+        theta = {name: self.params[name] for name in g}
+        if not g:
+            return dict(self.params)
+        for i, stage in enumerate(self.pipeline.stages):
+            h = stage.hyper(self.hyper)
+            if stage.spec["scope"] == "model":
+                *out, self._state[i] = stage.module.update(theta, g, self._state[i], h)
+                theta, g = out if len(out) == 2 else (out[0], g)
+                continue
+            for name in theta:
+                old = self._state[i][name]
+                *out, new = stage.module.update(theta[name], g[name], old, h)
+                self._state[i][name] = new
+                theta[name], g[name] = out if len(out) == 2 else (out[0], g[name])
+        self.params = self.params | theta
+        return dict(self.params)
+
+    def state(self) -> Slots:
+        """Every slot of the state, under the names of the specification, by parameter."""
+        slots: Slots = {name: {} for name in self.params}
+        for stage, state in zip(self.pipeline.stages, self._state, strict=True):
+            for name in self.params:
+                if stage.spec["scope"] == "model":
+                    slots[name] |= {slot: x[name] for slot, x in state._asdict().items()}
+                else:
+                    slots[name] |= state[name]._asdict()
+        return slots
+
+    def load(self, params: Tensors, state: Slots, /) -> None:
+        """Stand where `params` and `state` (as `state()` gives it) say."""
+        self.params = dict(params)
+        for i, stage in enumerate(self.pipeline.stages):
+            State = stage.module.State  # noqa: N806
+            if stage.spec["scope"] == "model":
+                by_slot = {k: {n: state[n][k] for n in params} for k in State._fields}
+                self._state[i] = State(**by_slot)
+            else:
+                self._state[i] = {
+                    n: State(**{k: state[n][k] for k in State._fields}) for n in params
+                }
+
+
+def make(
+    rule: str,
+    hyper: Hyper,
+    params: Tensors,
+    meant: Readings | None = None,
+    wrap: Callable[[FunctionType], object] | None = None,
+) -> Stepper:
+    """The reference of `rule`, ready to step `params` (arrays by name).
+
+    Hyper-parameters that are not given have the defaults of the specification. `meant` names a
+    dialect (or a trap) by rule.
+
+    >>> import numpy as np
+    >>> step = make("l2+sgd", {"lr": 0.5, "weight_decay": 0.1}, {"w": np.array([1.0, 2.0])})
+    >>> step({"w": np.array([0.0, 2.0])})
+    {'w': array([0.95, 0.9 ])}
+    """
+    stages = pipeline(rule, meant, wrap)
+    return Stepper(stages, stages.check(hyper), params)
+
+
+def replay(
+    step: Step, grads: Iterable[Gradients], changes: Iterable[Hyper] | None = None
+) -> list[Tensors]:
+    """The parameters after each step of a trajectory of gradients."""
+    if changes is None:
+        return [step(g) for g in grads]
+    return [step(g, **c) for g, c in zip(grads, changes, strict=True)]

@@ -1,0 +1,305 @@
+"""Truth with a bound: arrays that carry, beside each value, how far rounding can have moved it.
+
+The unchanged reference runs on them (running error analysis). A value is computed far more
+exactly than by the implementation under test; its error is the largest that the implementation's
+own arithmetic can make, in any order of summation, to first and second order.
+
+Three constants describe that arithmetic: the unit roundoff of the tensors, the unit roundoff of
+what is computed on the host from hyper-parameters (bias corrections in float32, say), and the
+number below which results may be flushed to zero.
+
+Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., 2002, sections 2.2 and 3.3.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Number = Any
+LIMIT = 3.0
+"""How many times the bound an implementation may differ by. The bound is that of the equations as
+they are written; a legal rewriting may round a large term more often, as theta * (1 - lr * wd) - lr * u
+rounds theta three times where theta - lr * (u + wd * theta) does once."""
+
+UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8}
+"""Unit roundoff: half the distance from 1 to the next number."""
+
+TINY = {"float64": 2.0**-1022, "float32": 2.0**-126, "bfloat16": 2.0**-126}
+"""The smallest normal number; below it, implementations may flush to zero."""
+
+HUGE = {"float64": 2.0**1022, "float32": 2.0**126, "bfloat16": 2.0**126}
+"""A quarter of where the type overflows: no truth may come near it."""
+
+
+def fits(value: Number, unit: float) -> bool:
+    """Whether one number is representable with unit roundoff `unit`.
+
+    >>> fits(0.75, 2.0**-8), fits(0.9, 2.0**-24)
+    (True, False)
+    """
+    if unit == UNIT["float64"]:
+        return bool(float(value) == value)
+    if unit == UNIT["float32"]:
+        return bool(float(np.float32(value)) == value)
+    mantissa, _ = np.frexp(value)
+    return bool(np.ldexp(mantissa, -round(math.log2(unit))) % 1 == 0)
+
+
+class Doubtful:
+    """The outcome of a comparison, and where rounding could have turned it."""
+
+    def __init__(self, value: Any, doubt: Any) -> None:
+        self.value, self.doubt = value, doubt
+
+    def __bool__(self) -> bool:
+        if np.ndim(self.value) or self.doubt:
+            msg = "a branch may not depend on an array, nor on a comparison that rounding can turn"
+            raise ValueError(msg)
+        return bool(self.value)
+
+
+class Bounded:
+    """An array with its error: |what the implementation holds - value| <= error, by element.
+
+    `host` marks a scalar that the implementation computes outside its tensors.
+    """
+
+    __slots__ = ("arithmetic", "error", "host", "value")
+    __array_ufunc__ = None
+
+    def __init__(self, arithmetic: "Arithmetic", value: Any, error: Any, host: bool = False) -> None:  # noqa: FBT001, FBT002
+        self.arithmetic, self.value, self.error, self.host = arithmetic, value, error, host
+
+    def __array_namespace__(self, api_version: str | None = None) -> "Arithmetic":  # noqa: ARG002, PLW3201
+        return self.arithmetic
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.value)
+
+    @property
+    def ndim(self) -> int:
+        return np.ndim(self.value)
+
+    @property
+    def T(self) -> "Bounded":  # noqa: N802
+        return Bounded(self.arithmetic, self.value.T, self.error.T)
+
+    def __neg__(self) -> "Bounded":
+        return Bounded(self.arithmetic, -self.value, self.error, self.host)
+
+    def _sum(self, other: Number, sign: int) -> "Bounded":
+        a, b, host = self.arithmetic.pair(self, other)
+        return self.arithmetic.rounded(a.value + sign * b.value, a.error + b.error, host)
+
+    def __add__(self, other: Number) -> "Bounded":
+        return self._sum(other, 1)
+
+    def __radd__(self, other: Number) -> "Bounded":
+        return self._sum(other, 1)
+
+    def __sub__(self, other: Number) -> "Bounded":
+        return self._sum(other, -1)
+
+    def __rsub__(self, other: Number) -> "Bounded":
+        return (-self)._sum(other, 1)
+
+    def __mul__(self, other: Number) -> "Bounded":
+        a, b, host = self.arithmetic.pair(self, other)
+        error = size(a.value) * b.error + size(b.value) * a.error + a.error * b.error
+        return self.arithmetic.rounded(a.value * b.value, error, host)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Number) -> "Bounded":
+        a, b, host = self.arithmetic.pair(self, other)
+        value = a.value / b.value
+        room = size(b.value) - b.error
+        error = (a.error + size(value) * b.error) / room
+        if not (room > 0).all():
+            error = np.where(room > 0, error, np.inf)
+        return self.arithmetic.rounded(value, error, host)
+
+    def __rtruediv__(self, other: Number) -> "Bounded":
+        return self.arithmetic.scalar(other) / self
+
+    def __pow__(self, exponent: float) -> "Bounded":
+        if exponent == 2:
+            return self * self
+        if exponent == 0.5:
+            return self.arithmetic.sqrt(self)
+        value = self.value**exponent
+        near = abs(exponent) * size(value / self.value) * self.error
+        error = np.where(size(self.value) > 0, near, self.error)
+        u = self.arithmetic.scalar_unit if self.host else self.arithmetic.unit
+        exact = self.host and not self.error and fits(value, u)
+        # Powers are not rounded correctly: one unit more than the other operations.
+        return self.arithmetic.rounded(value, error + (0 if exact else u * size(value)), self.host)
+
+    def __matmul__(self, other: "Bounded") -> "Bounded":
+        a, b, n = self, other, self.shape[-1]
+        A, B = size(a.value), size(b.value)  # noqa: N806
+        error = A @ b.error + a.error @ B + a.error @ b.error
+        error = error + terms(n) * self.arithmetic.unit * (A @ B)
+        return self.arithmetic.rounded(a.value @ b.value, error)
+
+    def _compare(self, other: Number, compare: Callable[[Any, Any], Any]) -> Doubtful:
+        a, b, _ = self.arithmetic.pair(self, other)
+        apart, error = size(a.value - b.value), a.error + b.error
+        return Doubtful(compare(a.value, b.value), (error > 0) & (apart <= LIMIT * error))
+
+    def __lt__(self, other: Number) -> Doubtful:
+        return self._compare(other, operator.lt)
+
+    def __le__(self, other: Number) -> Doubtful:
+        return self._compare(other, operator.le)
+
+    def __gt__(self, other: Number) -> Doubtful:
+        return self._compare(other, operator.gt)
+
+    def __ge__(self, other: Number) -> Doubtful:
+        return self._compare(other, operator.ge)
+
+    def __eq__(self, other: Number) -> Doubtful:  # type: ignore[override]
+        return self._compare(other, operator.eq)
+
+    def __ne__(self, other: Number) -> Doubtful:  # type: ignore[override]
+        return self._compare(other, operator.ne)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def size(x: Any) -> Any:
+    """The absolute value, as precise as an error has to be."""
+    return abs(x).astype(np.float64, copy=False)
+
+
+def terms(n: int) -> float:
+    """How many roundings a sum of n terms gathers, in any order, but for the unluckiest ones."""
+    return min(max(n - 1, 0), 2 * math.sqrt(n))
+
+
+class Arithmetic:
+    """The arithmetic of an implementation, and the array namespace that computes within it.
+
+    `dtype` is the type of the tensors, `scalar` of the scalars computed on the host, `iteration`
+    of the matrix iterations: each one of float64, float32, bfloat16.
+    """
+
+    __name__ = "goldstep.oracle.rounding"
+
+    def __init__(self, dtype: str, scalar: str | None = None, iteration: str | None = None) -> None:
+        wide = "float32" if dtype == "bfloat16" else dtype
+        self.dtype, self.scalar_dtype, self.iteration = dtype, scalar or wide, iteration or dtype
+        # Truth is rounded too, 2048 times less than float64 where a long double has 64 bits.
+        self.truth = np.longdouble if dtype == "float64" else np.float64
+        own = float(np.finfo(self.truth).eps) / 2
+        self.unit, self.scalar_unit = UNIT[dtype] + own, UNIT[self.scalar_dtype] + own
+        self.tiny, self.huge = TINY[dtype], HUGE[dtype]
+        self._scalars: dict[float, Bounded] = {}
+
+    def tensor(self, x: Any) -> Bounded:
+        """An array that the implementation holds exactly."""
+        value = np.asarray(x, self.truth)
+        return Bounded(self, value, np.zeros(value.shape))
+
+    def scalar(self, x: Number) -> Bounded:
+        """A hyper-parameter or a constant, given in float64: rounded where the host rounds it."""
+        if isinstance(x, Bounded):
+            return x
+        if x not in self._scalars:
+            error = 0 if fits(x, UNIT[self.scalar_dtype]) else self.scalar_unit * abs(x)
+            self._scalars[x] = Bounded(self, self.truth(x), np.float64(error), host=True)
+        return self._scalars[x]
+
+    def pair(self, a: Bounded, b: Number) -> tuple[Bounded, Bounded, bool]:
+        """Both operands of an operation; a scalar that meets a tensor is rounded to its type."""
+        b = self.scalar(b)
+        if a.host == b.host:
+            return a, b, a.host
+        return self.cast(a), self.cast(b), False
+
+    def cast(self, x: Bounded) -> Bounded:
+        if not x.host or (not x.error and fits(x.value, UNIT[self.dtype])):
+            return x
+        return Bounded(self, x.value, x.error + self.unit * size(x.value))
+
+    def rounded(self, value: Any, error: Any, host: bool = False) -> Bounded:  # noqa: FBT001, FBT002
+        """The result of one operation whose operands brought in `error`, once it is rounded."""
+        if host:
+            if not error and fits(value, UNIT[self.scalar_dtype]):
+                return Bounded(self, value, np.float64(0), host=True)
+            own = self.scalar_unit * (size(value) + error) + TINY[self.scalar_dtype]
+            return Bounded(self, value, error + own, host=True)
+        magnitude = size(value)
+        if magnitude.max(initial=0) > self.huge:
+            msg = f"the truth leaves the range of {self.dtype}: such a case judges nothing"
+            raise OverflowError(msg)
+        # Zero is exact, and stays so: what is zero without error is no matter of rounding.
+        own = self.unit * (magnitude + error) + self.tiny * (magnitude > 0)
+        return Bounded(self, value, error + own)
+
+    # The vocabulary of the reference, beside the operators.
+
+    def zeros_like(self, x: Bounded) -> Bounded:
+        return Bounded(self, np.zeros_like(x.value), np.zeros(x.shape))
+
+    def full_like(self, x: Bounded, fill: Number) -> Bounded:
+        one = self.cast(self.scalar(fill))
+        return Bounded(self, np.full_like(x.value, one.value), np.full(x.shape, one.error))
+
+    def abs(self, x: Bounded) -> Bounded:
+        return Bounded(self, abs(x.value), x.error, x.host)
+
+    def sqrt(self, x: Bounded) -> Bounded:
+        value, a = np.sqrt(x.value), x.value
+        # The larger of sqrt(a + e) - sqrt(a) and sqrt(a) - sqrt(a - e), without cancellation.
+        below = x.error / (value + np.sqrt(np.maximum(a - x.error, 0)))
+        small = np.sqrt(x.error)
+        error = np.where(x.error < a, below, small).astype(np.float64)
+        return self.rounded(value, error, x.host)
+
+    def sign(self, x: Bounded) -> Bounded:
+        value = np.sign(x.value)
+        doubt = (x.error > 0) & (size(x.value) <= LIMIT * x.error)
+        # Any of -1, 0, 1 may stand where the sign is in doubt, whatever the limit multiplies by.
+        return Bounded(self, value, np.where(doubt, 1 + size(value), 0.0) / LIMIT)
+
+    def where(self, condition: Any, a: Number, b: Number) -> Bounded:
+        if not isinstance(condition, Doubtful):
+            condition = Doubtful(condition, False)  # noqa: FBT003
+        x, y = self.cast(self.scalar(a)), self.cast(self.scalar(b))
+        chosen = np.where(condition.value, x.error, y.error)
+        either = size(x.value - y.value) / LIMIT + np.maximum(x.error, y.error)
+        error = np.where(condition.doubt, either, chosen)
+        return Bounded(self, np.where(condition.value, x.value, y.value), error)
+
+    def maximum(self, a: Number, b: Number) -> Bounded:
+        return self._extreme(a, b, np.maximum)
+
+    def minimum(self, a: Number, b: Number) -> Bounded:
+        return self._extreme(a, b, np.minimum)
+
+    def _extreme(self, a: Number, b: Number, choose: Callable[[Any, Any], Any]) -> Bounded:
+        x, y, host = self.pair(self.scalar(a), b)
+        value = choose(x.value, y.value)
+        near = size(x.value - y.value) <= x.error + y.error
+        chosen = np.where(value == x.value, x.error, y.error)
+        return Bounded(self, value, np.where(near, np.maximum(x.error, y.error), chosen), host)
+
+    def sum(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
+        over = {"axis": axis, "keepdims": keepdims}
+        value, n = np.sum(x.value, **over), x.value.size
+        n = n // max(1, value.size)
+        total = np.sum(size(x.value) + x.error, **over)
+        error = np.sum(x.error, **over) + terms(n) * self.unit * total
+        return Bounded(self, value, error)
+
+    def max(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
+        over = {"axis": axis, "keepdims": keepdims}
+        return Bounded(self, np.max(x.value, **over), np.max(x.error, **over))
+
+
