@@ -1,1 +1,1 @@
-"""The questions: recorded and designed trajectories, and the suite that puts them to an implementation."""
+"""The questions, and the suite that puts them to an implementation."""

@@ -37,7 +37,9 @@ def cases(rule: str) -> Iterator[Case]:
     stages = pipeline(rule)
     for trajectory in trajectories.names():
         recorded = trajectory.startswith("recorded-")
-        profiles = {p: stages.profile(p) for p in (["default"] if recorded else ["dyadic", "amplified"])}
+        profiles = {
+            p: stages.profile(p) for p in (["default"] if recorded else ["dyadic", "amplified"])
+        }
         if not recorded and "+" not in rule and "weight_decay" in stages.rows():
             profiles["undecayed"] = profiles["dyadic"] | {"weight_decay": 0.0}
         for profile, hyper in profiles.items():
@@ -56,9 +58,7 @@ def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
     return [fitting[id_] for id_, twin in twins.items() if twin == id_ or twin not in fitting]
 
 
-def _case(
-    rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper
-) -> Iterator[Case]:
+def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper) -> Iterator[Case]:
     stages, recording = pipeline(rule), trajectories.load(trajectory)
     params = recording.params
     if stages.matrices_only:

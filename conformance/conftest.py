@@ -1,6 +1,7 @@
 """Gives `pytest conformance` its options in a checkout."""
 
 import pytest
+
 from goldstep.conformance import plugin
 
 

@@ -20,7 +20,7 @@ CAPABILITIES = {
 """What an implementation may be able to do, and what is not tested if it is not."""
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """An implementation that cannot be found, imported or used; the message says what to do."""
 
 
@@ -63,10 +63,6 @@ class Implementation:
         scalar = self.scalar if isinstance(self.scalar, str | None) else self.scalar.get(dtype)
         return Arithmetic(dtype, scalar, self.iteration)
 
-    def meant(self, rule: str) -> dict[str, str]:
-        """The dialects that it claims of the rules in a pipeline, and of all iterations."""
-        return dict(self.dialects)
-
     def claim(self, rule: str) -> str:
         """What it claims to conform to, in words: `adam`, or `epsilon-hat`."""
         from goldstep.oracle.rules import iterations  # noqa: PLC0415
@@ -83,12 +79,12 @@ def implementation(name: str) -> Implementation:
 
     NAME is an adapter that is shipped, else one that an installed package registered in the group
     `goldstep.implementations`, else a module (`pkg.mod` or `pkg.mod:object`) that offers `make`.
-    Raises Unusable.
+    Raises UnusableError.
     """
     found = _find(name)
     if not callable(getattr(found, "make", None)):
         msg = f"--impl={name}: {found!r} has no function make(rule, hyper, params)"
-        raise Unusable(msg)
+        raise UnusableError(msg)
     declared = {
         k: getattr(found, k) for k in Implementation.__dataclass_fields__ if hasattr(found, k)
     }
@@ -109,7 +105,7 @@ def _find(name: str) -> Any:
         return found
     if not hasattr(found, attribute):
         msg = f"--impl={name}: module {module} has nothing named {attribute}"
-        raise Unusable(msg)
+        raise UnusableError(msg)
     return getattr(found, attribute)
 
 
@@ -123,14 +119,14 @@ def _import(module: str, name: str) -> Any:
                 f"--impl={name}: there is no such module, nor an adapter of that name. Shipped are "
                 f"{', '.join(shipped)}; docs/implementers.md shows how to write one"
             )
-            raise Unusable(msg) from error
+            raise UnusableError(msg) from error
         extra = f" (pip install 'goldstep[{name}]')" if name in shipped else ""
         msg = f"--impl={name}: {error.name} is not installed{extra}"
-        raise Unusable(msg) from error
+        raise UnusableError(msg) from error
 
 
 def _check(made: Implementation) -> None:
-    """Raise Unusable if an adapter declares what cannot be."""
+    """Raise UnusableError if an adapter declares what cannot be."""
     from goldstep.oracle.rounding import UNIT  # noqa: PLC0415
     from goldstep.oracle.rules import readings  # noqa: PLC0415
 
@@ -139,22 +135,22 @@ def _check(made: Implementation) -> None:
             known = [name for name, said in readings(rule).items() if "seen" not in said]
         except LookupError as error:
             msg = f"--impl={made.name} claims a dialect of {rule!r}: {error}"
-            raise Unusable(msg) from error
+            raise UnusableError(msg) from error
         if dialect not in known:
             msg = (
                 f"--impl={made.name} claims dialect {dialect!r} of {rule}, which has "
                 f"{', '.join(known) or 'none'}"
             )
-            raise Unusable(msg)
+            raise UnusableError(msg)
     scalars = made.scalar.values() if isinstance(made.scalar, Mapping) else [made.scalar]
     for dtype in [d for d in [*scalars, made.iteration] if d is not None]:
         if dtype not in UNIT:
             msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(UNIT)}"
-            raise Unusable(msg)
+            raise UnusableError(msg)
     if unknown := set(made.capabilities) - CAPABILITIES.keys():
         there = ", ".join(CAPABILITIES)
         msg = f"--impl={made.name} declares capabilities {sorted(unknown)}; there is {there}"
-        raise Unusable(msg)
+        raise UnusableError(msg)
 
 
-__all__ = ["DTYPES", "Implementation", "Step", "Unusable", "implementation"]
+__all__ = ["DTYPES", "Implementation", "Step", "UnusableError", "implementation"]

@@ -13,6 +13,8 @@ import math
 import sys
 from collections.abc import Iterator
 
+import numpy as np
+
 from goldstep import spec
 from goldstep.oracle import Arithmetic, Case, Truth, judge, make, observe
 from goldstep.oracle.rules import iterations
@@ -30,7 +32,7 @@ def traps() -> Iterator[tuple[str, str]]:
                 yield name, trap["name"]
 
 
-def asked(rule: str) -> list[str]:
+def pipelines(rule: str) -> list[str]:
     """The pipelines of the suite in which a rule of any kind takes part."""
     return [
         p
@@ -54,14 +56,15 @@ def questions(rule: str) -> tuple[Case, ...]:
 def margin(rule: str, trap: str, case: Case, dtype: str) -> float:
     """The largest error over its bound of a trap on one case; infinite if a count is wrong."""
     true = truth(case, dtype)
-    seen = observe(true, lambda *args: make(*args, {rule: trap}))
+    with np.errstate(all="ignore"):  # a mistake may well leave the numbers there are
+        seen = observe(true, functools.partial(make, meant={rule: trap}))
     return judge(true, seen).ratio
 
 
 def kills(rule: str, trap: str) -> dict[str, dict[str, float | None]]:
     """The largest margin by trajectory and type, where it is above 1; None where it is infinite."""
     found: dict[str, dict[str, float | None]] = {}
-    for pipeline in asked(rule):
+    for pipeline in pipelines(rule):
         for case in questions(pipeline):
             at = found.setdefault(case.id.split("/")[1], {})
             for dtype in DTYPES:
@@ -98,8 +101,10 @@ def main() -> int:
         best = {d: max((m.get(d) or 0 for m in found.values()), default=0) for d in DTYPES}
         sys.stderr.write(f"[{i}/{len(chosen)}] {rule} {trap}: {json.dumps(best)}\n")
     for entry in entries.values():
-        entry["kills"] = {r: dict(sorted(t.items())) for r, t in sorted(entry["kills"].items()) if t}
-    trajectories.write_manifest(manifest)
+        entry["kills"] = {
+            r: dict(sorted(t.items())) for r, t in sorted(entry["kills"].items()) if t
+        }
+    trajectories.write_manifest(manifest["trajectories"])
     return 0
 
 

@@ -8,7 +8,7 @@ from goldstep.oracle import link, module
 from goldstep.oracle.judge import Divergence, Match, Truth, Verdict, explain
 from goldstep.oracle.rules import readings
 
-WIDTH = 88
+WIDTH = 90
 INDENT = 12
 
 
@@ -28,8 +28,16 @@ def headline(claim: str, matches: Sequence[Match]) -> str:
 
 def row(label: str, text: str) -> str:
     """One labelled line, wrapped under its own text."""
-    wrapped = textwrap.wrap(text, WIDTH - INDENT, break_long_words=False) or [""]
-    return textwrap.indent(("\n" + " " * INDENT).join([f"{label:{INDENT - 2}}{wrapped[0]}", *wrapped[1:]]), "  ")
+    wrapped = textwrap.wrap(
+        text, WIDTH - INDENT, break_long_words=False, break_on_hyphens=False
+    ) or [""]
+    return textwrap.indent(
+        ("\n" + " " * INDENT).join([f"{label:{INDENT - 2}}{wrapped[0]}", *wrapped[1:]]), "  "
+    )
+
+
+def _repeat(command: str) -> str:
+    return f"  repeat    {command}"  # in one piece, to be copied
 
 
 def equation(tag: str) -> str:
@@ -50,9 +58,12 @@ def _line(tag: str) -> str:
     raise LookupError(msg)
 
 
-def says(tag: str, match: Match) -> str:
-    """What a matching reading has in the place of an equation."""
-    return f"it says: {readings(match.rule)[match.name]['code'][tag]}"
+def again(truth: Truth, verdict: Verdict, said: str, command: str) -> str:
+    """The message of a case that failed as one before it did."""
+    d: Divergence = verdict.divergence or Divergence("", 0, [], set())
+    place = f"step {d.step}, {d.mode}, tensor '{d.wrong[0].tensor}', slot {d.wrong[0].slot}"
+    where = f"{place}: {d.wrong[0].ratio:.3g} times the bound"
+    return "\n".join([f"{truth.case.rule}: {said}, as above", row("at", where), _repeat(command)])
 
 
 def failure(
@@ -61,7 +72,9 @@ def failure(
     """The message of a case that failed: where, by how much, why, and how to see it again."""
     d: Divergence = verdict.divergence or Divergence("", 0, [], set())
     worst, suspects = d.wrong[0], explain(truth, d)
-    place = f"tensor '{worst.tensor}'" + (f", element {list(worst.index)}" if worst.index else "")
+    place = f"tensor '{worst.tensor}'" + (
+        f", element {list(worst.element)}" if worst.element else ""
+    )
     lines = [
         f"{truth.case.rule}: {headline(claim, matches)}",
         "",
@@ -80,7 +93,7 @@ def failure(
         best = matches[0]
         for tag in best.tags:
             lines.append(row("equation", equation(tag)))
-            lines.append(row("", says(tag, best)))
+            lines.append(row("yours", readings(best.rule)[best.name]["code"][tag]))
         said = readings(best.rule)[best.name]
         why = said.get("seen") or said["says"]
         lines.append(row("matches", f"{best.kind} {best.name} of {best.rule}: {why}"))
@@ -92,10 +105,10 @@ def failure(
     arithmetic = truth.arithmetic
     lines += [
         row(
-            "arithmetic",
+            "declared",
             f"tensors {arithmetic.dtype}, host scalars {arithmetic.scalar_dtype}, "
-            f"matrix iterations {arithmetic.iteration}, as declared",
+            f"matrix iterations {arithmetic.iteration}",
         ),
-        row("repeat", command),
+        _repeat(command),
     ]
     return "\n".join(lines)

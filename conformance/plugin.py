@@ -2,23 +2,23 @@
 
 import fnmatch
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from . import trajectories
-from .implementations import DTYPES, Implementation, Unusable, implementation
+from .implementations import DTYPES, Implementation, UnusableError, implementation
 from .report import REPORT, summary
 
 NAME = "goldstep-conformance"
 PROPERTY = "goldstep"
 """Under this name a test reports its verdict, also across processes."""
 
-ASKED = pytest.StashKey[list[Implementation]]()
+ASKED = pytest.StashKey[Sequence[Implementation]]()
 BROKEN = pytest.StashKey[set[tuple[str, str]]]()
-ROWS = pytest.StashKey[list[dict[str, Any]]]()
+TOLD = pytest.StashKey[set[tuple[str, str, str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ROWS], config.stash[BROKEN] = [], set()
+    config.stash[BROKEN], config.stash[TOLD] = set(), set()
     if config.option.help or config.option.version:
         return
     if not config.option.impl:
@@ -55,11 +55,17 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         config.stash[ASKED] = [implementation(name) for name in config.option.impl]
         trajectories.names()
-    except (Unusable, ValueError) as error:
+    except (UnusableError, ValueError) as error:
         raise pytest.UsageError(str(error)) from error
     if config.option.report and not Path(config.option.report).resolve().parent.is_dir():
         msg = f"--report={config.option.report}: there is no such folder"
         raise pytest.UsageError(msg)
+
+
+def program(config: pytest.Config) -> str:
+    """The command that was given, without its options."""
+    packaged = config.inipath == Path(__file__).parent / "pytest.ini"
+    return "python -m goldstep.conformance" if packaged else "pytest conformance"
 
 
 def _wanted(name: str, globs: list[str]) -> bool:
@@ -75,7 +81,9 @@ def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[st
         msg = f"no rule is named {', '.join(config.option.rule)}; there is {', '.join(rules())}"
         raise pytest.UsageError(msg)
     if config.option.case:
-        wanted = [r for r in wanted if any(_wanted(r, [c.split("/")[0]]) for c in config.option.case)]
+        wanted = [
+            r for r in wanted if any(_wanted(r, [c.split("/")[0]]) for c in config.option.case)
+        ]
     for made in config.stash[ASKED]:
         for rule in wanted:
             dtypes = [d for d in DTYPES if d in made.dtypes and _wanted(d, config.option.dtype)]
@@ -91,7 +99,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
     rules = list(_rules(config))
     if "adapter" in names:
-        metafunc.parametrize("adapter", rules, ids=[f"{made.name}-{rule}" for made, rule, _ in rules])
+        metafunc.parametrize(
+            "adapter", rules, ids=[f"{made.name}-{rule}" for made, rule, _ in rules]
+        )
         return
     questions, ids = [], []
     for made, rule, offered in rules:

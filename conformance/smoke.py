@@ -35,6 +35,7 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
         msg = f"make gave back {step!r}, which is no function step(grads)"
         raise ContractError(msg)
     after: list[Tensors] = []
+    copies: Tensors = {}
     for t, given in enumerate(grads, 1):
         before = {k: g.copy() for k, g in given.items()}
         out = step(given)
@@ -43,7 +44,9 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
             raise ContractError(msg)
         checked(out, params, np.dtype(dtype))
         _same(given, before, f"step {t} changed the gradient {{}} that it was given")
-        _same(params, kept, f"step {t} changed the array {{}} that was given to make: copy it there")
+        _same(
+            params, kept, f"step {t} changed the array {{}} that was given to make: copy it there"
+        )
         if after:
             _same(
                 after[-1],
@@ -98,7 +101,10 @@ def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
             state = step.state()
             if not any(isinstance(x, int) for slots in state.values() for x in slots.values()):
                 break
-            later = {n: {k: x + skip if isinstance(x, int) else x for k, x in s.items()} for n, s in state.items()}
+            later = {
+                n: {k: x + skip if isinstance(x, int) else x for k, x in s.items()}
+                for n, s in state.items()
+            }
             step.load(params, later)
         want = updates([params, *(step(g) for g in grads)])
         size = float(np.sum(want * want))

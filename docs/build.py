@@ -27,7 +27,9 @@ SCOPES = {
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     cells = [list(head), *(list(map(str, row)) for row in rows)]
     cells.insert(1, ["---"] * len(cells[0]))
-    return "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in cells)
+    return "\n".join(
+        "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in cells
+    )
 
 
 def hyper(s: dict[str, Any]) -> str:
@@ -71,7 +73,9 @@ def dialects(s: dict[str, Any]) -> str:
             equation(d["tex"][tag], tag, line) if tag in d.get("tex", {}) else f"`{line}` for {tag}"
             for tag, line in d["code"].items()
         )
-        parts.append(f"### {d['name']}\n\n{d['says']}\n\nUsed by {', '.join(d['used_by'])}.\n\n{changed}")
+        parts.append(
+            f"### {d['name']}\n\n{d['says']}\n\nUsed by {', '.join(d['used_by'])}.\n\n{changed}"
+        )
     return "\n\n".join(parts)
 
 
@@ -99,7 +103,9 @@ def page(kind: str, name: str) -> str:
         what = "Legitimate other readings that libraries ship: an implementation claims one."
         parts += ["## Dialects", what, dialects(s)]
     if s["trap"]:
-        what = "The conformance suite tells each of these from the truth ([by how much](../traps.md))."
+        what = (
+            "The conformance suite tells each of these from the truth ([by how much](../traps.md))."
+        )
         parts += ["## Traps", what, traps(s)]
     if s["law"]:
         parts += ["## Laws", "\n".join(f"- **{x['name']}**: {x['says']}" for x in s["law"])]
@@ -142,12 +148,51 @@ def margins() -> str:
             rows = []
             for t in spec.load(kind, name)["trap"]:
                 seen = [e["kills"].get(name, {}).get(t["name"], {}) for e in entries]
-                cells = [number(k["float32"]) if "float32" in k else "–" for k in seen]
+                cells = [number(k["float32"]) if "float32" in k else "-" for k in seen]
                 best = max((k["float64"] or 0 for k in seen if "float64" in k), default=0)
                 rows.append((t["name"], *cells, number(best) if best else "exact"))
             head = [f"[{name}]({kind}/{name}.md)", *(e["id"] for e in entries), "float64"]
             parts.append(table(head, rows))
     return "\n\n".join(parts) + "\n"
+
+
+def gradients() -> str:
+    """What each trajectory is, and how its file is read."""
+    manifest = trajectories.manifest()
+    parts = [
+        GENERATED,
+        "# Trajectories",
+        f"Suite {manifest['suite']}. A trajectory is the parameters to start from and the gradients of "
+        "every step. The gradients do not depend on what the implementation does with them, so that "
+        "all are asked the same. Every number is a bfloat16 value: one file is exact in bfloat16, "
+        "float32 and float64. An id means the same bytes for ever.",
+        "A file is in the [safetensors](https://huggingface.co/docs/safetensors) layout: eight bytes "
+        "with the length of a header, the header in JSON, then raw little-endian numbers. It has "
+        "`param/<name>`, and `grad/<name>` with the steps as first axis. "
+        "[manifest.json](../conformance/trajectories/manifest.json) gives its size, sha256, shapes, "
+        "the steps (from 1) in which a parameter has no gradient, and which trap it catches by what "
+        "margin; [its schema](../conformance/trajectories/manifest.schema.json) describes each field.",
+    ]
+    for e in manifest["trajectories"]:
+        rows = [
+            (
+                f"`{name}`",
+                "scalar" if not t["shape"] else " x ".join(map(str, t["shape"])),
+                absent(t),
+            )
+            for name, t in e["tensors"].items()
+        ]
+        facts = f"{e['steps']} steps, {e['bytes']} bytes, since {e['since']}."
+        parts += [f"## {e['id']}", e["purpose"], facts]
+        parts += [table(["tensor", "shape", "without a gradient"], rows)]
+    made = "`python -m goldstep.conformance.trajectories.record` and `….design` make them again."
+    return "\n\n".join([*parts, made]) + "\n"
+
+
+def absent(tensor: dict[str, Any]) -> str:
+    """In how many steps a tensor has no gradient."""
+    steps = tensor.get("absent", [])
+    return f"in {len(steps)} steps, first {steps[0]}" if steps else ""
 
 
 def number(x: float | None) -> str:
@@ -159,7 +204,11 @@ def pages() -> dict[Path, str]:
     """The text of every generated page, by path."""
     every = [(kind, name) for kind in spec.KINDS for name in spec.names(kind)]
     own = {HERE / kind / f"{name}.md": page(kind, name) for kind, name in every}
-    return own | {HERE / "rules.md": rules(), HERE / "traps.md": margins()}
+    return own | {
+        HERE / "rules.md": rules(),
+        HERE / "traps.md": margins(),
+        HERE / "trajectories.md": gradients(),
+    }
 
 
 def stale() -> list[Path]:

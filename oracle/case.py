@@ -1,6 +1,7 @@
 """A case: a rule, its hyper-parameters, and gradients to replay."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,8 @@ class Case:
     rule: str
     hyper: Hyper
     params: Tensors
-    grads: list[Gradients]
-    changes: list[Hyper]
+    grads: Sequence[Gradients]
+    changes: Sequence[Hyper]
 
     @property
     def pipeline(self) -> Pipeline:
@@ -58,7 +59,7 @@ class Layout:
 
     def join(self, tensors: Any) -> dict[str, Any]:
         """By group, from arrays (or None) by name. The arrays are new."""
-        joined = {}
+        joined: dict[str, Any] = {}
         for group, names in self.groups.items():
             parts = [tensors[name] for name in names]
             if parts[0] is None:

@@ -1,4 +1,4 @@
-"""Whether an implementation conforms: what it did, against the truth and its bound, step by step."""
+"""Whether an implementation conforms: what it did against the truth and its bound, by step."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ class Worst(NamedTuple):
 
     slot: str
     tensor: str
-    index: tuple[int, ...]
+    element: tuple[int, ...]
     got: float
     expected: float
     bound: float
@@ -143,9 +143,9 @@ class Truth:
             self._golden = before, after
         return self._golden[0]
 
-    def _exact(self, moment: Moment) -> Moment:
+    def _exact(self, moment: Moment) -> tuple[Tensors, Slots]:
         state = {g: self._held(slots) for g, slots in (moment.state or {}).items()}
-        return Moment(self._held(moment.params), state)
+        return self._held(moment.params), state
 
     def _held(self, arrays: dict[str, Any]) -> dict[str, Any]:
         tensor = self.arithmetic.tensor
@@ -236,7 +236,9 @@ def joined_state(layout: Layout, state: Slots, case: Case) -> Slots:
                     msg = f"state() gave {slot!r} of {name!r} in shape {shapes}"
                     raise ContractError(msg)
             flat = [np.ravel(x) for x in parts.values()]
-            joined[group][slot] = np.array(parts[names[0]]) if not flat[1:] else np.concatenate(flat)
+            joined[group][slot] = (
+                np.array(parts[names[0]]) if not flat[1:] else np.concatenate(flat)
+            )
     return joined
 
 

@@ -72,8 +72,8 @@ def lines(module: ModuleType) -> list[Line]:
 def suspects(module: ModuleType, wrong: set[str], right: set[str]) -> list[str]:
     """The equations that can explain why the outputs `wrong` are wrong although `right` are right.
 
-    Outputs are `theta` (or `g`) and the slots of the state. An equation is suspect if a wrong output
-    depends on it other than through an output that was seen to be right.
+    Outputs are `theta` (or `g`) and the slots of the state. An equation is suspect if a wrong
+    output depends on it other than through an output that was seen to be right.
 
     >>> from goldstep.reference.optimizers import lion
     >>> suspects(lion, {"m"}, {"theta"})

@@ -48,8 +48,8 @@ class Stepper:
             for name, theta in params.items():
                 if len(theta.shape) != 2 or 0 in theta.shape:
                     msg = (
-                        f"{stages.name}: parameter {name!r} has shape {tuple(theta.shape)}; the rule "
-                        "takes matrices, (rows, cols) with at least one of each: give the "
+                        f"{stages.name}: parameter {name!r} has shape {tuple(theta.shape)}; the "
+                        "rule takes matrices, (rows, cols) with at least one of each: give the "
                         "other tensors to another rule"
                     )
                     raise ValueError(msg)

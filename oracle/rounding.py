@@ -21,8 +21,8 @@ import numpy as np
 Number = Any
 LIMIT = 3.0
 """How many times the bound an implementation may differ by. The bound is that of the equations as
-they are written; a legal rewriting may round a large term more often, as theta * (1 - lr * wd) - lr * u
-rounds theta three times where theta - lr * (u + wd * theta) does once."""
+they are written; a legal rewriting may round a large term more often: theta three times in
+theta * (1 - lr * wd) - lr * u, and once in theta - lr * (u + wd * theta)."""
 
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8}
 """Unit roundoff: half the distance from 1 to the next number."""
@@ -43,7 +43,8 @@ def fits(value: Number, unit: float) -> bool:
     if unit == UNIT["float64"]:
         return bool(float(value) == value)
     if unit == UNIT["float32"]:
-        return bool(float(np.float32(value)) == value)
+        with np.errstate(over="ignore"):
+            return bool(float(np.float32(value)) == value)
     mantissa, _ = np.frexp(value)
     return bool(np.ldexp(mantissa, -round(math.log2(unit))) % 1 == 0)
 
@@ -70,10 +71,12 @@ class Bounded:
     __slots__ = ("arithmetic", "error", "host", "value")
     __array_ufunc__ = None
 
-    def __init__(self, arithmetic: "Arithmetic", value: Any, error: Any, host: bool = False) -> None:  # noqa: FBT001, FBT002
+    def __init__(
+        self, arithmetic: "Arithmetic", value: Any, error: Any, *, host: bool = False
+    ) -> None:
         self.arithmetic, self.value, self.error, self.host = arithmetic, value, error, host
 
-    def __array_namespace__(self, api_version: str | None = None) -> "Arithmetic":  # noqa: ARG002, PLW3201
+    def __array_namespace__(self, api_version: str | None = None) -> "Arithmetic":
         return self.arithmetic
 
     @property
@@ -89,11 +92,11 @@ class Bounded:
         return Bounded(self.arithmetic, self.value.T, self.error.T)
 
     def __neg__(self) -> "Bounded":
-        return Bounded(self.arithmetic, -self.value, self.error, self.host)
+        return Bounded(self.arithmetic, -self.value, self.error, host=self.host)
 
     def _sum(self, other: Number, sign: int) -> "Bounded":
         a, b, host = self.arithmetic.pair(self, other)
-        return self.arithmetic.rounded(a.value + sign * b.value, a.error + b.error, host)
+        return self.arithmetic.rounded(a.value + sign * b.value, a.error + b.error, host=host)
 
     def __add__(self, other: Number) -> "Bounded":
         return self._sum(other, 1)
@@ -110,7 +113,7 @@ class Bounded:
     def __mul__(self, other: Number) -> "Bounded":
         a, b, host = self.arithmetic.pair(self, other)
         error = size(a.value) * b.error + size(b.value) * a.error + a.error * b.error
-        return self.arithmetic.rounded(a.value * b.value, error, host)
+        return self.arithmetic.rounded(a.value * b.value, error, host=host)
 
     __rmul__ = __mul__
 
@@ -121,7 +124,7 @@ class Bounded:
         error = (a.error + size(value) * b.error) / room
         if not (room > 0).all():
             error = np.where(room > 0, error, np.inf)
-        return self.arithmetic.rounded(value, error, host)
+        return self.arithmetic.rounded(value, error, host=host)
 
     def __rtruediv__(self, other: Number) -> "Bounded":
         return self.arithmetic.scalar(other) / self
@@ -131,19 +134,22 @@ class Bounded:
             return self * self
         if exponent == 0.5:
             return self.arithmetic.sqrt(self)
+        if exponent < 1:
+            msg = f"the bound does not know the power {exponent}: only 0.5, and 1 or more"
+            raise ValueError(msg)
         value = self.value**exponent
-        near = abs(exponent) * size(value / self.value) * self.error
-        error = np.where(size(self.value) > 0, near, self.error)
+        error = exponent * (size(self.value) + self.error) ** (exponent - 1) * self.error
         u = self.arithmetic.scalar_unit if self.host else self.arithmetic.unit
-        exact = self.host and not self.error and fits(value, u)
+        exact = self.host and not self.error and fits(value, self.arithmetic.exact)
         # Powers are not rounded correctly: one unit more than the other operations.
-        return self.arithmetic.rounded(value, error + (0 if exact else u * size(value)), self.host)
+        error = error + (0 if exact else u * (size(value) + error))
+        return self.arithmetic.rounded(value, error, host=self.host)
 
     def __matmul__(self, other: "Bounded") -> "Bounded":
         a, b, n = self, other, self.shape[-1]
         A, B = size(a.value), size(b.value)  # noqa: N806
         error = A @ b.error + a.error @ B + a.error @ b.error
-        error = error + terms(n) * self.arithmetic.unit * (A @ B)
+        error = error + terms(n) * self.arithmetic.own(A @ B + error)
         return self.arithmetic.rounded(a.value @ b.value, error)
 
     def _compare(self, other: Number, compare: Callable[[Any, Any], Any]) -> Doubtful:
@@ -174,7 +180,8 @@ class Bounded:
 
 def size(x: Any) -> Any:
     """The absolute value, as precise as an error has to be."""
-    return abs(x).astype(np.float64, copy=False)
+    with np.errstate(over="ignore"):
+        return abs(x).astype(np.float64, copy=False)
 
 
 def terms(n: int) -> float:
@@ -198,21 +205,23 @@ class Arithmetic:
         self.truth = np.longdouble if dtype == "float64" else np.float64
         own = float(np.finfo(self.truth).eps) / 2
         self.unit, self.scalar_unit = UNIT[dtype] + own, UNIT[self.scalar_dtype] + own
-        self.tiny, self.huge = TINY[dtype], HUGE[dtype]
+        # Of a host scalar, what the truth holds with 11 bits to spare is no rounded number.
+        self.exact = max(UNIT[self.scalar_dtype], 2048 * own)
         self._scalars: dict[float, Bounded] = {}
 
     def tensor(self, x: Any) -> Bounded:
-        """An array that the implementation holds exactly."""
+        """An array that the implementation holds exactly, but for what it may flush to zero."""
         value = np.asarray(x, self.truth)
-        return Bounded(self, value, np.zeros(value.shape))
+        return Bounded(self, value, np.where(size(value) < TINY[self.dtype], size(value), 0.0))
 
     def scalar(self, x: Number) -> Bounded:
         """A hyper-parameter or a constant, given in float64: rounded where the host rounds it."""
         if isinstance(x, Bounded):
             return x
         if x not in self._scalars:
-            error = 0 if fits(x, UNIT[self.scalar_dtype]) else self.scalar_unit * abs(x)
-            self._scalars[x] = Bounded(self, self.truth(x), np.float64(error), host=True)
+            given = Bounded(self, self.truth(x), np.float64(0), host=True)
+            exact = fits(x, UNIT[self.scalar_dtype])
+            self._scalars[x] = given if exact else self.rounded(given.value, given.error, host=True)
         return self._scalars[x]
 
     def pair(self, a: Bounded, b: Number) -> tuple[Bounded, Bounded, bool]:
@@ -225,22 +234,24 @@ class Arithmetic:
     def cast(self, x: Bounded) -> Bounded:
         if not x.host or (not x.error and fits(x.value, UNIT[self.dtype])):
             return x
-        return Bounded(self, x.value, x.error + self.unit * size(x.value))
+        return self.rounded(x.value, x.error)
 
-    def rounded(self, value: Any, error: Any, host: bool = False) -> Bounded:  # noqa: FBT001, FBT002
-        """The result of one operation whose operands brought in `error`, once it is rounded."""
-        if host:
-            if not error and fits(value, UNIT[self.scalar_dtype]):
-                return Bounded(self, value, np.float64(0), host=True)
-            own = self.scalar_unit * (size(value) + error) + TINY[self.scalar_dtype]
-            return Bounded(self, value, error + own, host=True)
-        magnitude = size(value)
-        if magnitude.max(initial=0) > self.huge:
-            msg = f"the truth leaves the range of {self.dtype}: such a case judges nothing"
-            raise OverflowError(msg)
+    def own(self, magnitude: Any) -> Any:
+        """The most by which one rounding of a tensor moves what is as large as this."""
         # Zero is exact, and stays so: what is zero without error is no matter of rounding.
-        own = self.unit * (magnitude + error) + self.tiny * (magnitude > 0)
-        return Bounded(self, value, error + own)
+        return self.unit * magnitude + TINY[self.dtype] * (magnitude > 0)
+
+    def rounded(self, value: Any, error: Any, *, host: bool = False) -> Bounded:
+        """The result of one operation whose operands brought in `error`, once it is rounded."""
+        most, dtype = size(value) + error, self.scalar_dtype if host else self.dtype
+        if not np.max(size(value), initial=0) <= HUGE[dtype]:  # nor may it be no number
+            msg = f"the truth leaves the range of {dtype}: such a case judges nothing"
+            raise OverflowError(msg)
+        if not host:
+            return Bounded(self, value, error + self.own(most))
+        exact = not error and fits(value, self.exact)
+        own = 0 if exact else self.scalar_unit * most + TINY[dtype]
+        return Bounded(self, value, np.float64(error + own), host=True)
 
     # The vocabulary of the reference, beside the operators.
 
@@ -252,7 +263,7 @@ class Arithmetic:
         return Bounded(self, np.full_like(x.value, one.value), np.full(x.shape, one.error))
 
     def abs(self, x: Bounded) -> Bounded:
-        return Bounded(self, abs(x.value), x.error, x.host)
+        return Bounded(self, abs(x.value), x.error, host=x.host)
 
     def sqrt(self, x: Bounded) -> Bounded:
         value, a = np.sqrt(x.value), x.value
@@ -260,7 +271,7 @@ class Arithmetic:
         below = x.error / (value + np.sqrt(np.maximum(a - x.error, 0)))
         small = np.sqrt(x.error)
         error = np.where(x.error < a, below, small).astype(np.float64)
-        return self.rounded(value, error, x.host)
+        return self.rounded(value, error, host=x.host)
 
     def sign(self, x: Bounded) -> Bounded:
         value = np.sign(x.value)
@@ -286,20 +297,18 @@ class Arithmetic:
     def _extreme(self, a: Number, b: Number, choose: Callable[[Any, Any], Any]) -> Bounded:
         x, y, host = self.pair(self.scalar(a), b)
         value = choose(x.value, y.value)
-        near = size(x.value - y.value) <= x.error + y.error
+        near = size(x.value - y.value) <= LIMIT * (x.error + y.error)
         chosen = np.where(value == x.value, x.error, y.error)
-        return Bounded(self, value, np.where(near, np.maximum(x.error, y.error), chosen), host)
+        return Bounded(self, value, np.where(near, np.maximum(x.error, y.error), chosen), host=host)
 
     def sum(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
         over = {"axis": axis, "keepdims": keepdims}
         value, n = np.sum(x.value, **over), x.value.size
         n = n // max(1, value.size)
         total = np.sum(size(x.value) + x.error, **over)
-        error = np.sum(x.error, **over) + terms(n) * self.unit * total
+        error = np.sum(x.error, **over) + terms(n) * self.own(total)
         return Bounded(self, value, error)
 
     def max(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
         over = {"axis": axis, "keepdims": keepdims}
         return Bounded(self, np.max(x.value, **over), np.max(x.error, **over))
-
-

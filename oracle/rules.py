@@ -110,7 +110,7 @@ class Pipeline(NamedTuple):
         return {k: row for stage in self.stages for k, row in stage.spec["hyper"].items()}
 
     def profile(self, which: str) -> Hyper:
-        """The hyper-parameters that a specification gives under `default`, `dyadic`, `amplified`."""
+        """The hyper-parameters that a specification gives under one of `PROFILES`."""
         return {k: row[which] for k, row in self.rows().items()}
 
     def check(self, hyper: Hyper) -> Hyper:
@@ -121,7 +121,9 @@ class Pipeline(NamedTuple):
             raise TypeError(msg)
         for name, value in hyper.items():
             if not within(value, rows[name]["domain"]):
-                msg = f"{self.name}: {name} = {value!r} is not in its domain, {rows[name]['domain']}"
+                msg = (
+                    f"{self.name}: {name} = {value!r} is not in its domain, {rows[name]['domain']}"
+                )
                 raise ValueError(msg)
         return self.profile("default") | hyper
 

@@ -27,8 +27,8 @@ FINEST = 2.0**-40
 """Noise finer than this would drown in the sampling's own float64: it is drawn coarser, and the
 spread, which is linear in it, is scaled back."""
 
-UNIFORM = np.random.Generator(np.random.Philox(0)).uniform(-1, 1, 1 << 20)
-"""Random numbers, the same in every run."""
+UNIFORM = np.random.Generator(np.random.Philox(0)).uniform(-1, 1, 1048573)
+"""Random numbers, the same in every run; so many, a prime, that they are never twice in step."""
 
 
 @functools.cache
@@ -46,12 +46,12 @@ class Noise:
         self.unit, self.factors, self.at = unit, factors(unit), 0
 
     def draw(self, pool: Any, shape: tuple[int, ...]) -> Any:
-        """The next numbers of a pool."""
+        """The next numbers of a pool, which begins again where it ends."""
         n = math.prod(shape)
-        if self.at + n > pool.size:
-            self.at = self.at % 7919 if n < pool.size // 2 else 0  # begin again, out of step
-        found = pool[self.at : self.at + n] if n <= pool.size else np.resize(pool, n)
-        self.at += n
+        found = pool[self.at : self.at + n]
+        if found.size < n:
+            found = np.append(found, np.resize(pool, n - found.size))
+        self.at = (self.at + n) % pool.size
         return found.reshape(shape)
 
     def uniform(self, shape: tuple[int, ...]) -> Any:
@@ -92,7 +92,7 @@ class Noisy:
     def __init__(self, noise: Noise, draws: Any) -> None:
         self.noise, self.draws = noise, draws
 
-    def __array_namespace__(self, api_version: str | None = None) -> Noise:  # noqa: ARG002, PLW3201
+    def __array_namespace__(self, api_version: str | None = None) -> Noise:
         return self.noise
 
     @property

@@ -12,7 +12,8 @@ MODULES = [
     ".".join(["goldstep", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__")
     for folder in ("spec", "reference", "oracle", "conformance")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if not NOT_HERE & set(path.parts) and path.stem not in {"__main__", "conftest", "test_conformance"}
+    if not NOT_HERE & set(path.parts)
+    and path.stem not in {"__main__", "conftest", "test_conformance"}
 ]
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from goldstep.oracle import make, pipeline, replay
 from goldstep.oracle.rules import within
 
@@ -76,7 +77,9 @@ def test_what_cannot_be_is_refused_with_the_remedy(rule, hyper, error, says):
 
 
 def test_a_matrix_rule_refuses_a_vector_by_name():
-    with pytest.raises(ValueError, match=r"muon: parameter 'bias' has shape \(3,\); the rule takes"):
+    with pytest.raises(
+        ValueError, match=r"muon: parameter 'bias' has shape \(3,\); the rule takes"
+    ):
         make("muon", {}, {"bias": np.ones(3)})
 
 

@@ -3,13 +3,12 @@
 import array_api_strict
 import numpy as np
 import pytest
+
 from goldstep import spec
 from goldstep.conformance.cases import rules
-from goldstep.conformance.margins import asked
+from goldstep.conformance.margins import pipelines
 from goldstep.oracle import make, module, pipeline
 from goldstep.oracle.rules import read, readings
-
-
 
 RULES = rules()
 DEVICE = array_api_strict.Device("device1")
@@ -21,7 +20,9 @@ def problem(rule, dtype):
     shapes = [s for s in SHAPES if len(s) == 2] if pipeline(rule).matrices_only else SHAPES
     random = np.random.default_rng(0)
     params = {str(s): random.normal(size=s).astype(dtype) for s in shapes}
-    grads = [{k: random.normal(size=x.shape).astype(dtype) for k, x in params.items()} for _ in "abc"]
+    grads = [
+        {k: random.normal(size=x.shape).astype(dtype) for k, x in params.items()} for _ in "abc"
+    ]
     return params, grads
 
 
@@ -59,15 +60,13 @@ def test_the_type_that_comes_in_goes_out(rule, dtype):
     assert all(isinstance(x, int) or x.dtype == np.dtype(dtype) for x in kept)
 
 
-SAID = [
-    (name, said) for kind in spec.KINDS for name in spec.names(kind) for said in readings(name)
-]
+SAID = [(name, said) for kind in spec.KINDS for name in spec.names(kind) for said in readings(name)]
 
 
 @pytest.mark.parametrize(("name", "said"), SAID, ids=[f"{n}-{s}" for n, s in SAID])
 def test_dialects_and_traps_keep_the_type_too(name, said):
 
-    rule = asked(name)[0]
+    rule = pipelines(name)[0]
     params, grads = problem(rule, "float32")
     step = make(rule, pipeline(rule).profile("amplified"), params, {name: said})
     for g in grads:

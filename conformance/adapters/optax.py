@@ -1,11 +1,12 @@
 """optax as it ships, compiled by JAX, with its hyper-parameters as arguments."""
 
 import functools
+import inspect
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 
 jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - else there is no float64
 
@@ -18,86 +19,108 @@ dialects = {
 }
 capabilities = {"changes"}
 
+# Our names of hyper-parameters, and those of optax.
+NAMES = {
+    "lr": "learning_rate",
+    "beta1": "b1",
+    "beta2": "b2",
+    "rho": "decay",
+    "initial_accumulator": "initial_accumulator_value",
+    "steps": "ns_steps",
+}
+
+
+def muon(learning_rate, momentum, weight_decay, ns_steps):
+    # Our matrices are (outputs, inputs); optax would take them to be (inputs, outputs).
+    turned = optax.contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=0)
+    return optax.contrib.muon(
+        learning_rate,
+        beta=momentum,
+        weight_decay=weight_decay,
+        ns_steps=ns_steps,
+        muon_weight_dimension_numbers=turned,
+    )
+
+
+# By rule: the optimizer, and where it keeps its state.
+MOMENTS = {"m": "mu", "v": "nu", "t": "count"}
+OPTIMIZERS = {
+    "sgd": (optax.sgd, {}),
+    "heavy_ball": (optax.sgd, {"v": "trace"}),
+    "nesterov": (functools.partial(optax.sgd, nesterov=True), {"v": "trace"}),
+    "signsgd": (optax.sign_sgd, {}),
+    "signum": (optax.signum, {"m": "mu"}),
+    "adagrad": (optax.adagrad, {"G": "sum_of_squares"}),
+    "rmsprop": (optax.rmsprop, {"v": "nu"}),
+    "adam": (optax.adam, MOMENTS),
+    "adamw": (optax.adamw, MOMENTS),
+    "lion": (optax.lion, {"m": "mu"}),
+    "muon_debiased": (muon, {"m": "mu", "t": "count"}),
+}
+TRANSFORMS = {"l2": optax.add_decayed_weights, "clip_by_global_norm": optax.clip_by_global_norm}
+# Decoupled decay is added to the direction, before the learning rate.
+DIRECTIONS = {"heavy_ball": optax.trace, "adam": optax.scale_by_adam}
 
 # The compiler's best would take a hundred times as long as the steps.
-QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-
-
-def adam(lr, beta1, beta2, eps):
-    return optax.adam(lr, beta1, beta2, eps)
-
-
-# By rule, in the rule's own hyper-parameters: the optimizer, and where it keeps its state.
-OPTIMIZERS = {
-    "sgd": (lambda lr: optax.sgd(lr), {}),
-    "heavy_ball": (lambda lr, momentum: optax.sgd(lr, momentum), {"v": "trace"}),
-    "nesterov": (lambda lr, momentum: optax.sgd(lr, momentum, nesterov=True), {"v": "trace"}),
-    "signsgd": (lambda lr: optax.sign_sgd(lr), {}),
-    "signum": (lambda lr, beta: optax.signum(lr, beta), {"m": "mu"}),
-    "adagrad": (
-        lambda lr, initial_accumulator, eps: optax.adagrad(lr, initial_accumulator, eps),
-        {"G": "sum_of_squares"},
-    ),
-    "rmsprop": (lambda lr, rho, eps: optax.rmsprop(lr, rho, eps), {"v": "nu"}),
-    "adam": (adam, {"m": "mu", "v": "nu", "t": "count"}),
-    "adamw": (
-        lambda lr, beta1, beta2, eps, weight_decay: optax.adamw(
-            lr, beta1, beta2, eps, weight_decay=weight_decay
-        ),
-        {"m": "mu", "v": "nu", "t": "count"},
-    ),
-    "lion": (
-        lambda lr, beta1, beta2, weight_decay: optax.lion(
-            lr, beta1, beta2, weight_decay=weight_decay
-        ),
-        {"m": "mu"},
-    ),
-}
-TRANSFORMS = {
-    "l2": lambda weight_decay: optax.add_decayed_weights(weight_decay),
-    "clip_by_global_norm": lambda max_norm: optax.clip_by_global_norm(max_norm),
-}
-# Decoupled decay is added to the direction, before the learning rate.
-DIRECTIONS = {
-    "sgd": lambda: optax.identity(),
-    "heavy_ball": lambda momentum: optax.trace(momentum),
-    "adam": lambda beta1, beta2, eps: optax.scale_by_adam(beta1, beta2, eps),
-}
+QUICK = {"xla_backend_optimization_level": 0}
+QUICKER = QUICK | {"xla_cpu_use_fusion_emitters": False}
 
 
 def chained(rule, hyper):
-    """The chain of a pipeline, from the numbers of `hyper` by name."""
+    """The chain that a pipeline is in optax."""
     *transforms, last = rule.split("+")
+    given = {NAMES.get(k, k): x for k, x in hyper.items()}
+    given["decay"] = hyper.get("rho", hyper.get("momentum"))  # as optax.trace calls it, too
 
-    def call(f):
-        return f(**{k: hyper[k] for k in f.__code__.co_varnames[: f.__code__.co_argcount]})
+    def made(factory):
+        taken = inspect.signature(factory).parameters.keys() & given.keys()
+        return factory(**{k: given[k] for k in taken})
 
     if transforms == ["decoupled_decay"] and last in DIRECTIONS:
         decay = optax.add_decayed_weights(hyper["weight_decay"])
-        rate = optax.scale_by_learning_rate(hyper["lr"])
-        return optax.chain(call(DIRECTIONS[last]), decay, rate)
+        return optax.chain(made(DIRECTIONS[last]), decay, made(optax.scale_by_learning_rate))
     if last not in OPTIMIZERS or {*transforms} - TRANSFORMS.keys():
         raise NotImplementedError(rule)
-    return optax.chain(*(call(TRANSFORMS[t]) for t in transforms), call(OPTIMIZERS[last][0]))
+    return optax.chain(*(made(TRANSFORMS[t]) for t in transforms), made(OPTIMIZERS[last][0]))
 
 
 @functools.cache
-def compiled(rule):
-    """The step of a rule, compiled once: its hyper-parameters are arguments."""
+def compiled(rule, whole):
+    """The step of a rule, compiled once: its hyper-parameters are arguments, but `whole` ones."""
 
     def step(hyper, params, state, grads):
-        updates, state = chained(rule, hyper).update(grads, state, params)
+        updates, state = chained(rule, hyper | dict(whole)).update(grads, state, params)
         return optax.apply_updates(params, updates), state
 
-    return jax.jit(step, compiler_options=QUICK)
+    # Quicker still, norms and products of matrices would lose some ten units of their last place.
+    return jax.jit(step, compiler_options=QUICK if whole else QUICKER)
+
+
+@functools.cache
+def places(rule, hyper, names):
+    """Where each slot of each parameter lies in the state, flattened; a count lies in several."""
+    keys = OPTIMIZERS[rule.rpartition("+")[2]][1]
+    held = chained(rule, dict(hyper)).init(dict.fromkeys(names, np.zeros((1, 1))))
+    leaves, tree = jax.tree_util.tree_flatten_with_path(held)
+    paths = [jax.tree_util.keystr(path) for path, _ in leaves]
+
+    def ending(end):
+        return [i for i, path in enumerate(paths) if path.endswith(end)]
+
+    found = {
+        slot: {name: ending(f".{key}" + f"[{name!r}]" * (slot != "t")) for name in names}
+        for slot, key in keys.items()
+    }
+    return found, tree
 
 
 class Step:
     def __init__(self, rule, hyper, params):
-        self.step, self.hyper = compiled(rule), hyper
-        self.keys = OPTIMIZERS[rule.rpartition("+")[2]][1]
-        self.params = {name: jnp.asarray(x) for name, x in params.items()}
-        self.held = chained(rule, hyper).init(self.params)
+        self.params, self.held = params, chained(rule, hyper).init(params)
+        self.places, self.tree = places(rule, tuple(hyper.items()), tuple(params))
+        self.hyper = {k: x for k, x in hyper.items() if isinstance(x, float)}
+        whole = tuple((k, x) for k, x in hyper.items() if isinstance(x, int))
+        self.step = compiled(rule, whole)
 
     def __call__(self, grads, lr=None):
         if lr is not None:
@@ -106,23 +129,23 @@ class Step:
         return {name: np.array(x) for name, x in self.params.items()}
 
     def state(self):
-        slots = {slot: optax.tree.get(self.held, key) for slot, key in self.keys.items()}
+        leaves = jax.tree.leaves(self.held)
         return {
-            name: {k: int(x) if k == "t" else np.array(x[name]) for k, x in slots.items()}
+            name: {
+                slot: int(leaves[at[name][0]]) if slot == "t" else np.array(leaves[at[name][0]])
+                for slot, at in self.places.items()
+            }
             for name in self.params
         }
 
     def load(self, params, state):
-        self.params = {name: jnp.asarray(x) for name, x in params.items()}
-        first = next(iter(params))
-        by_key = {
-            key: jnp.asarray(state[first][slot], jnp.int32)
-            if slot == "t"
-            else {name: jnp.asarray(state[name][slot]) for name in params}
-            for slot, key in self.keys.items()
-        }
-        self.held = optax.tree.set(self.held, **by_key)
+        leaves = jax.tree.leaves(self.held)
+        for slot, at in self.places.items():
+            for name, indices in at.items():
+                x = state[name][slot]
+                for i in indices:
+                    leaves[i] = np.int32(x) if slot == "t" else x
+        self.params, self.held = params, self.tree.unflatten(leaves)
 
 
-def make(rule, hyper, params):
-    return Step(rule, hyper, params)
+make = Step

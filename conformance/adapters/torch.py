@@ -23,7 +23,7 @@ def betas(h):
 
 # By rule: the class, its arguments beside lr and weight_decay, and where it keeps its state.
 OPTIMIZERS = {
-    "sgd": (optim.SGD, lambda h: {}, {}),
+    "sgd": (optim.SGD, lambda _: {}, {}),
     "heavy_ball": (
         optim.SGD,
         lambda h: {"momentum": h["momentum"]},

@@ -1,0 +1,154 @@
+"""An adapter that breaks the contract is told so, clause by clause, whatever its mathematics."""
+
+import numpy as np
+import pytest
+
+from goldstep.conformance.cases import rules
+from goldstep.conformance.smoke import smoke
+from goldstep.oracle import ContractError, make
+
+CAPABILITIES = {"changes", "absences"}
+
+
+class Wrapped:
+    """The reference of a rule, in the place of which something else can be put."""
+
+    def __init__(self, rule, hyper, params):
+        self.given, self.inner = params, make(rule, hyper, {k: x.copy() for k, x in params.items()})
+
+    def __call__(self, grads, lr=None):
+        return self.inner(grads, **({} if lr is None else {"lr": lr}))
+
+    def state(self):
+        return self.inner.state()
+
+    def load(self, params, state):
+        self.inner.load(params, state)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("rule", rules())
+def test_the_reference_keeps_the_contract(rule, dtype):
+    smoke(make, rule, dtype, CAPABILITIES)
+    smoke(Wrapped, rule, dtype, CAPABILITIES)
+
+
+class NotCallable:
+    def __init__(self, rule, hyper, params):
+        pass
+
+
+class GivesNothing(Wrapped):
+    def __call__(self, grads, lr=None):
+        super().__call__(grads, lr)
+
+
+class ForgetsOne(Wrapped):
+    def __call__(self, grads, lr=None):
+        return {"tall": super().__call__(grads, lr)["tall"]}
+
+
+class OtherType(Wrapped):
+    def __call__(self, grads, lr=None):
+        return {k: x.astype("float32") for k, x in super().__call__(grads, lr).items()}
+
+
+class Flat(Wrapped):
+    def __call__(self, grads, lr=None):
+        return {k: x.ravel() for k, x in super().__call__(grads, lr).items()}
+
+
+class ChangesGradients(Wrapped):
+    def __call__(self, grads, lr=None):
+        out = super().__call__(grads, lr)
+        for g in grads.values():
+            if g is not None:
+                g[...] = 0
+        return out
+
+
+class ChangesParameters(Wrapped):
+    def __call__(self, grads, lr=None):
+        out = super().__call__(grads, lr)
+        for name, x in out.items():
+            self.given[name][...] = x
+        return out
+
+
+class GivesTheSameArray(Wrapped):
+    def __init__(self, rule, hyper, params):
+        super().__init__(rule, hyper, params)
+        self.out = {k: x.copy() for k, x in params.items()}
+
+    def __call__(self, grads, lr=None):
+        for name, x in super().__call__(grads, lr).items():
+            self.out[name][...] = x
+        return self.out
+
+
+class StepsWhatHasNoGradient(Wrapped):
+    def __call__(self, grads, lr=None):
+        whole = {k: np.ones_like(self.given[k]) if g is None else g for k, g in grads.items()}
+        return super().__call__(whole, lr)
+
+
+class IgnoresTheRate(Wrapped):
+    def __init__(self, rule, hyper, params):
+        super().__init__(rule, hyper | {"lr": 1.0}, params)
+
+
+class RateTwice(Wrapped):
+    def __init__(self, rule, hyper, params):
+        super().__init__(rule, hyper | {"lr": hyper["lr"] ** 2}, params)
+
+
+class Uphill(Wrapped):
+    def __call__(self, grads, lr=None):
+        return super().__call__({k: g if g is None else -g for k, g in grads.items()}, lr)
+
+
+class AlreadyStepped(Wrapped):
+    def __init__(self, rule, hyper, params):
+        super().__init__(rule, hyper, params)
+        self.inner({k: np.zeros_like(x) for k, x in params.items()})
+
+
+class LoadsHalf(Wrapped):
+    def load(self, params, state):
+        zero = {n: s | {"m": np.zeros_like(s["m"])} for n, s in state.items()}
+        self.inner.load(params, zero)
+
+
+class HidesState(Wrapped):
+    def state(self):
+        return {n: {"m": s["m"]} for n, s in self.inner.state().items()}
+
+
+@pytest.mark.parametrize(
+    ("adapter", "says"),
+    [
+        (NotCallable, "no function step"),
+        (GivesNothing, "gave back NoneType, not the parameters by name"),
+        (ForgetsOne, r"the parameters \['tall'\], not \['tall', 'wide'\]"),
+        (OtherType, "'tall' as float32 of shape .* not as float64"),
+        (Flat, r"of shape \(8,\), not as float64 of shape \(4, 2\)"),
+        (ChangesGradients, "changed the gradient 'tall' that it was given"),
+        (ChangesParameters, "changed the array 'tall' that was given to make: copy it"),
+        (GivesTheSameArray, "changed the array 'tall' that the step before gave back"),
+        (StepsWhatHasNoGradient, "moved 'wide', whose gradient was None"),
+        (IgnoresTheRate, "128 times the rule's: the learning rate is not multiplied in"),
+        (RateTwice, "0.0078125 times the rule's: the learning rate is multiplied in twice"),
+        (Uphill, "-1 times the rule's: it goes uphill"),
+        (AlreadyStepped, "its first step is the rule's second: did make already take a step"),
+        (LoadsHalf, "after load, 'tall' goes on from elsewhere"),
+        (HidesState, "missing is 't'"),
+    ],
+)
+def test_a_broken_adapter_is_told_which_clause_it_breaks(adapter, says):
+    with pytest.raises(ContractError, match=says):
+        smoke(adapter, "adam", "float64", CAPABILITIES)
+
+
+@pytest.mark.parametrize("trap", ["one-correction-for-both", "counted-twice"])
+def test_wrong_mathematics_is_not_called_a_broken_adapter(trap):
+    smoke(lambda *args: make(*args, {"adam": trap}), "adam", "float64", CAPABILITIES)
