@@ -48,7 +48,8 @@ def state(s: dict[str, Any]) -> str:
 
 
 def equation(tex: str, tag: str, code: str) -> str:
-    return f"```math\n{tex} \\tag{{{tag}}}\n```\n\n```python\n{code}\n```"
+    number = tag.replace("_", r"\_")
+    return f"```math\n{tex} \\tag{{{number}}}\n```\n\n```python\n{code}\n```"
 
 
 def equations(s: dict[str, Any], code: dict[str, str]) -> str:
@@ -138,10 +139,10 @@ def margins() -> str:
         GENERATED,
         "# Traps and the trajectories that catch them",
         "Each trap is replayed as an implementation would be, through the contract, on every case of a "
-        "trajectory. A number is how many times the bound its error is at the worst: below 1, nothing "
-        "could be said against it. The bound is that of correct rounding in float32; in float64, where "
-        "the bound is 2^29 times smaller, the last column shows the best trajectory's number. A dash: "
-        "this trajectory does not see the trap.",
+        "trajectory. A number is how many times the bound its error is at the step where it first shows: "
+        "below 1, nothing could be said against it. The bound is that of float32; in float64, where it is "
+        "2^29 times smaller, the last column shows the best trajectory's number. *Exact*: the difference "
+        "stands where no error at all is allowed. A dash: this trajectory does not see the trap.",
     ]
     for kind in spec.KINDS:
         for name in spec.names(kind):
