@@ -353,11 +353,16 @@ def diagnose(truth: Truth, seen: Seen) -> list[Match]:
 
     Each is replayed in place of the truth, one at a time, under the same bound.
     """
-    matches = []
     # A mistake may see where a tensor ends although the rule does not.
-    layout = Layout(truth.case, apart=truth.case.pipeline.scope == "model")
+    return _matches(truth, seen, truth.layout) or _matches(
+        truth, seen, Layout(truth.case, apart=True)
+    )
+
+
+def _matches(truth: Truth, seen: Seen, layout: Layout) -> list[Match]:
     golden = [relaid(m, truth.layout, layout) for m in (truth.golden() if seen.forced else [])]
     free, forced = ([relaid(m, truth.layout, layout) for m in run] for run in seen[1:])
+    matches = []
     for rule, kind, name in candidates(truth.case.pipeline, truth.meant):
         meant = {k: v for k, v in truth.meant.items() if k != rule} | ({rule: name} if name else {})
         other = Truth(truth.case, truth.arithmetic, meant, layout)

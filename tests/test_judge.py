@@ -1,0 +1,176 @@
+"""The judge sees what is wrong, says where, and knows a mistake that it has met before."""
+
+import functools
+
+import numpy as np
+import pytest
+from goldstep.conformance import margins
+from goldstep.conformance.cases import asked, cases
+from goldstep.oracle import Arithmetic, ContractError, Truth, diagnose, explain, judge, make, observe
+from goldstep.oracle.case import Layout
+from goldstep.oracle.judge import level
+from goldstep.oracle.rules import readings
+
+
+@functools.cache
+def question(rule, trajectory="designed-shocks", profile="amplified"):
+    wanted = f"{rule}/{trajectory}/{profile}/constant"
+    return next(case for case in cases(rule) if case.id == wanted)
+
+
+def seen_by(adapter, rule="adam", dtype="float64"):
+    truth = Truth(question(rule), Arithmetic(dtype))
+    seen = observe(truth, adapter)
+    return truth, seen, judge(truth, seen)
+
+
+class Level0:
+    def __init__(self, rule, hyper, params):
+        self.inner = make(rule, hyper, params)
+
+    def __call__(self, grads, **changes):
+        return self.inner(grads, **changes)
+
+
+class Level1(Level0):
+    def state(self):
+        return self.inner.state()
+
+
+@pytest.mark.parametrize(("adapter", "offers"), [(Level0, 0), (Level1, 1), (make, 2)])
+def test_a_step_is_judged_at_the_level_that_it_offers(adapter, offers):
+    _, seen, verdict = seen_by(adapter)
+    assert seen.level == offers
+    assert bool(seen.forced) == (offers == 2)
+    assert verdict.conforms
+
+
+def test_the_higher_the_level_the_sooner_a_mistake_is_seen():
+    trap = functools.partial(make, meant={"lion": "kept-the-vote"})
+
+    class Blind(Level0):
+        def __init__(self, rule, hyper, params):
+            self.inner = trap(rule, hyper, params)
+
+    _, _, at0 = seen_by(Blind, "lion")
+    _, _, at2 = seen_by(trap, "lion")
+    assert at0.divergence.mode == "free-running"
+    assert at0.divergence.step > 1
+    assert (at2.divergence.mode, at2.divergence.step) == ("teacher-forced", 1)
+    assert [w.slot for w in at2.divergence.wrong] == ["m"]
+    assert at2.divergence.right == {"theta"}
+
+
+def test_a_state_that_lies_is_seen_although_the_parameters_are_right():
+    class Lies(Level1):
+        def state(self):
+            return {n: s | {"v": s["v"] * 1.01} for n, s in super().state().items()}
+
+    truth, _, verdict = seen_by(Lies)
+    assert [w.slot for w in verdict.divergence.wrong] == ["v"]
+    assert explain(truth, verdict.divergence) == ["adam.3"]
+
+
+def test_a_count_that_is_off_by_one_is_seen():
+    class Late(Level1):
+        def state(self):
+            return {n: s | {"t": max(0, s["t"] - 1)} for n, s in super().state().items()}
+
+    _, _, verdict = seen_by(Late)
+    assert [w.slot for w in verdict.divergence.wrong] == ["t"]
+    assert verdict.ratio == np.inf
+
+
+def test_what_is_not_a_number_never_conforms():
+    class Breaks(Level0):
+        def __call__(self, grads, **changes):
+            out = super().__call__(grads, **changes)
+            return out | {"tall": np.full_like(out["tall"], np.nan)}
+
+    _, _, verdict = seen_by(Breaks)
+    worst = verdict.divergence.wrong[0]
+    assert (verdict.divergence.step, worst.tensor, worst.ratio) == (1, "tall", np.inf)
+
+
+def test_one_wrong_element_in_one_step_is_found_where_it_is():
+    class Slips(Level0):
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.t = 0
+
+        def __call__(self, grads, **changes):
+            out = super().__call__(grads, **changes)
+            self.t += 1
+            if self.t == 7:
+                out["cube"] = out["cube"].copy()
+                out["cube"][1, 2, 3] *= 1 + 1e-12
+            return out
+
+    _, _, verdict = seen_by(Slips)
+    worst = verdict.divergence.wrong[0]
+    assert (verdict.divergence.step, worst.tensor, worst.element) == (7, "cube", (1, 2, 3))
+
+
+def test_a_state_of_another_shape_or_without_a_parameter_breaks_the_contract():
+    class Flat(Level1):
+        def state(self):
+            return {n: s | {"m": s["m"].ravel()} for n, s in super().state().items()}
+
+    class Forgets(Level1):
+        def state(self):
+            return {n: s for n, s in super().state().items() if n != "tall"}
+
+    with pytest.raises(ContractError, match="gave 'm' of '.*' in shape"):
+        seen_by(Flat)
+    with pytest.raises(ContractError, match="nothing for 'tall'"):
+        seen_by(Forgets)
+
+
+def test_tensors_laid_side_by_side_have_the_truth_that_they_have_apart():
+    for rule in ("adam", "clip_by_global_norm+adam"):
+        case = question(rule, "designed-absences")
+        joined, apart = Layout(case), Layout(case, apart=True)
+        assert len(joined.groups) < len(apart.groups)
+        truths = [Truth(case, Arithmetic("float32"), layout=x) for x in (joined, apart)]
+        for one, other in zip(*(list(t.free()) for t in truths), strict=True):
+            side = {k: v for g, x in one.params.items() for k, v in joined.split(g, x.value).items()}
+            for name, x in other.params.items():
+                np.testing.assert_allclose(side[name], x.value, rtol=1e-14)
+
+
+def test_a_layout_finds_every_element_again():
+    case = question("adam")
+    layout = Layout(case)
+    numbered = {n: np.arange(x.size).reshape(x.shape) for n, x in case.params.items()}
+    for group, flat in layout.join(numbered).items():
+        for at, value in enumerate(np.ravel(flat)):
+            name, index = layout.where(group, at)
+            assert numbered[name][index] == value
+
+
+TRAPS = list(margins.traps())
+
+
+@pytest.mark.parametrize(("rule", "trap"), TRAPS, ids=[f"{r}-{t}" for r, t in TRAPS])
+def test_a_trap_is_known_by_name(rule, trap):
+    pipeline = margins.pipelines(rule)[-1]
+    trajectory = "designed-ties" if trap == "updated-first" else "designed-shocks"
+    truth = Truth(question(pipeline, trajectory), Arithmetic("float64"))
+    with np.errstate(all="ignore"):
+        seen = observe(truth, functools.partial(make, meant={rule: trap}))
+    assert not judge(truth, seen).conforms
+    assert trap in {m.name for m in diagnose(truth, seen)}
+
+
+def test_a_dialect_is_known_by_name_and_conforms_when_it_is_claimed():
+    for rule in ("adam", "heavy_ball", "rmsprop"):
+        for name, said in readings(rule).items():
+            if "seen" in said:
+                continue
+            claim = {rule: name}
+            case = next(c for c in asked(rule, {"changes"}) if "shocks/amplified" in c.id)
+            truth = Truth(case, Arithmetic("float64"))
+            seen = observe(truth, functools.partial(make, meant=claim))
+            assert name in {m.name for m in diagnose(truth, seen) if m.kind == "dialect"}
+            claimed = Truth(case, Arithmetic("float64"), claim)
+            assert judge(claimed, observe(claimed, functools.partial(make, meant=claim))).conforms
