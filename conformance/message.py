@@ -32,7 +32,7 @@ def row(label: str, text: str) -> str:
         text, WIDTH - INDENT, break_long_words=False, break_on_hyphens=False
     ) or [""]
     return textwrap.indent(
-        ("\n" + " " * INDENT).join([f"{label:{INDENT - 2}}{wrapped[0]}", *wrapped[1:]]), "  "
+        ("\n" + " " * (INDENT - 2)).join([f"{label:{INDENT - 2}}{wrapped[0]}", *wrapped[1:]]), "  "
     )
 
 
