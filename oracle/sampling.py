@@ -20,9 +20,9 @@ from .rounding import LIMIT, UNIT, Arithmetic, Bounded
 
 SAMPLES = 16
 SIGMAS = 8.0
-"""An implementation may be off by this many standard deviations. Over 3000 matrices of up to 64 rows,
-half of them of low rank and half all but, the most ever seen was 6.8 for the iteration as written;
-rearranged by Horner it was 5.3 up to 24 rows, but 10.7 up to 64."""
+"""An implementation may be off by this many standard deviations. The most seen over 3000 matrices
+of low rank, or all but, was 6.8 for the iteration as it is written; rearranged by Horner it was 5.3
+where they have up to 24 rows and columns, but 10.7 where they have up to 64."""
 FLOOR = 0.3
 """No element is held to less than this part of the whole matrix's root mean square."""
 FINEST = 2.0**-40
