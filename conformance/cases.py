@@ -15,6 +15,9 @@ from . import trajectories
 COMPANIONS = ("heavy_ball", "adam")
 """The optimizers before which every transform is tried."""
 
+COMPOSED = ("designed-absences", "designed-scales", "designed-shocks", "recorded-convnet")
+"""The trajectories of pipelines. What the others show, their optimizers show by themselves."""
+
 SCHEDULE = (0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 0.5, 0.75, 0.25, 1.0)
 """The learning rate of a changing case, as multiples of its own, over and over again.
 
@@ -35,7 +38,7 @@ def cases(rule: str) -> Iterator[Case]:
     (`amplified`), and without weight decay where the rule has one (`undecayed`).
     """
     stages = pipeline(rule)
-    for trajectory in trajectories.names():
+    for trajectory in COMPOSED if "+" in rule else trajectories.names():
         recorded = trajectory.startswith("recorded-")
         profiles = {
             p: stages.profile(p) for p in (["default"] if recorded else ["dyadic", "amplified"])

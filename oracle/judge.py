@@ -110,7 +110,8 @@ class Truth:
         return Stepper(stages, hyper, self._tensors(self.layout.join(self.case.params)))
 
     def _advance(self, step: Stepper, t: int) -> Moment:
-        with np.errstate(divide="ignore", invalid="ignore"):  # an unbounded error is infinite
+        # An unbounded error is infinite, and so is one too large for float64.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return Moment(step(self.grads[t], **self.changes[t]), step.state())
 
     def free(self) -> Iterator[Moment]:

@@ -43,8 +43,7 @@ def fits(value: Number, unit: float) -> bool:
     if unit == UNIT["float64"]:
         return bool(float(value) == value)
     if unit == UNIT["float32"]:
-        with np.errstate(over="ignore"):
-            return bool(float(np.float32(value)) == value)
+        return bool(abs(value) < HUGE["float32"] and float(np.float32(value)) == value)
     mantissa, _ = np.frexp(value)
     return bool(np.ldexp(mantissa, -round(math.log2(unit))) % 1 == 0)
 
@@ -180,8 +179,7 @@ class Bounded:
 
 def size(x: Any) -> Any:
     """The absolute value, as precise as an error has to be."""
-    with np.errstate(over="ignore"):
-        return abs(x).astype(np.float64, copy=False)
+    return abs(x).astype(np.float64, copy=False)
 
 
 def terms(n: int) -> float:
@@ -243,10 +241,11 @@ class Arithmetic:
 
     def rounded(self, value: Any, error: Any, *, host: bool = False) -> Bounded:
         """The result of one operation whose operands brought in `error`, once it is rounded."""
-        most, dtype = size(value) + error, self.scalar_dtype if host else self.dtype
-        if not np.max(size(value), initial=0) <= HUGE[dtype]:  # nor may it be no number
+        magnitude, dtype = size(value), self.scalar_dtype if host else self.dtype
+        if not magnitude.max(initial=0) <= HUGE[dtype]:  # nor may it be no number
             msg = f"the truth leaves the range of {dtype}: such a case judges nothing"
             raise OverflowError(msg)
+        most = magnitude + error
         if not host:
             return Bounded(self, value, error + self.own(most))
         exact = not error and fits(value, self.exact)

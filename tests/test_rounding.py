@@ -534,6 +534,22 @@ def test_the_bound_is_sharp(rule, profile):
     assert 0.5 < forced <= 1
 
 
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_the_bound_of_sums_products_and_powers_is_reached_and_not_left(n):
+    x, y = np.random.default_rng(n).normal(size=(2, 100_000, n)).astype(np.float32)
+    a, b = FLOAT32.tensor(x), FLOAT32.tensor(y)
+    rows = np.cumsum(x * y[:1], axis=1, dtype=np.float32)[:, -1]
+    unsure = Bounded(FLOAT32, 0 * a.value, abs(a.value))
+    for got, result in [
+        (np.cumsum(x, axis=1)[:, -1], FLOAT32.sum(a, axis=1)),
+        (np.cumsum(abs(x), axis=1)[:, -1], FLOAT32.sum(unsure, axis=1)),
+        (rows, a @ Bounded(FLOAT32, b.value[0], b.error[0])),
+        (x * x * x, a**3),
+    ]:
+        ratios = abs(got - result.value) / result.error
+        assert 0.5 < ratios.max() <= 1 + 1e-9
+
+
 @pytest.mark.parametrize("n", [6, 64, 768, 4096])
 def test_a_long_sum_of_unequal_numbers_stays_within_its_error(n):
     for seed in range(50):
@@ -606,7 +622,7 @@ def test_what_is_below_the_normal_numbers_may_be_flushed_and_has_any_sign():
 def test_a_truth_out_of_range_is_refused(dtype):
     arithmetic = Arithmetic(dtype)
     x, zero = arithmetic.tensor(np.full(2, HUGE[dtype])), arithmetic.tensor(np.zeros(2))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for refused in [
             lambda: x + x,
             lambda: -2 * x,
@@ -632,6 +648,13 @@ def test_a_divisor_that_may_be_zero_makes_the_error_infinite():
     one, error = FLOAT32.tensor([1.0] * 4), np.array([0.5, 1.0, 1.5, 0.0])
     quotient = one / Bounded(FLOAT32, np.ones(4), error)
     assert np.isinf(quotient.error).tolist() == [False, True, True, False]
+
+
+@UNTROUBLED
+def test_the_error_of_a_root_is_half_as_large_or_the_root_of_all():
+    x = Bounded(FLOAT32, np.array([4.0, 0.01, 0.0]), np.array([0.01, 0.04, 0.25]))
+    error = FLOAT32.sqrt(x).error
+    assert error == pytest.approx([0.0025, 0.2, 0.5], rel=0.01)
 
 
 def test_a_power_that_the_bound_does_not_know_is_refused():
