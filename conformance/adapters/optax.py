@@ -49,7 +49,7 @@ OPTIMIZERS = {
     "heavy_ball": (optax.sgd, {"v": "trace"}),
     "nesterov": (functools.partial(optax.sgd, nesterov=True), {"v": "trace"}),
     "signsgd": (optax.sign_sgd, {}),
-    "signum": (optax.signum, {"m": "mu"}),
+    "signum": (optax.signum, {"m": "ema"}),
     "adagrad": (optax.adagrad, {"G": "sum_of_squares"}),
     "rmsprop": (optax.rmsprop, {"v": "nu"}),
     "adam": (optax.adam, MOMENTS),
