@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from goldstep.oracle import Arithmetic, pipeline
-from goldstep.oracle.replay import Make, Step
+from goldstep.oracle.replay import Make
+from goldstep.oracle.rounding import UNIT
+from goldstep.oracle.rules import iterations, readings
 
 GROUP = "goldstep.implementations"
 ADAPTERS = Path(__file__).parent / "adapters"
@@ -48,8 +52,6 @@ class Implementation:
 
     def offers(self, rule: str, dtype: str) -> bool:
         """Whether it offers a rule; what breaks in another way than saying so is found later."""
-        import numpy as np  # noqa: PLC0415
-
         stages = pipeline(rule)
         try:
             self.make(rule, stages.profile("default"), {"w": np.ones((2, 2), dtype)})
@@ -65,8 +67,6 @@ class Implementation:
 
     def claim(self, rule: str) -> str:
         """What it claims to conform to, in words: `adam`, or `epsilon-hat`."""
-        from goldstep.oracle.rules import iterations  # noqa: PLC0415
-
         named = []
         for stage in rule.split("+"):
             inner = [i for i in iterations(stage).values() if i in self.dialects]
@@ -127,9 +127,6 @@ def _import(module: str, name: str) -> Any:
 
 def _check(made: Implementation) -> None:
     """Raise UnusableError if an adapter declares what cannot be."""
-    from goldstep.oracle.rounding import UNIT  # noqa: PLC0415
-    from goldstep.oracle.rules import readings  # noqa: PLC0415
-
     for rule, dialect in made.dialects.items():
         try:
             known = [name for name, said in readings(rule).items() if "seen" not in said]
@@ -151,6 +148,3 @@ def _check(made: Implementation) -> None:
         there = ", ".join(CAPABILITIES)
         msg = f"--impl={made.name} declares capabilities {sorted(unknown)}; there is {there}"
         raise UnusableError(msg)
-
-
-__all__ = ["DTYPES", "Implementation", "Step", "UnusableError", "implementation"]

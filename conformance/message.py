@@ -4,8 +4,9 @@ import textwrap
 from collections.abc import Sequence
 
 from goldstep import spec
-from goldstep.oracle import link, module
-from goldstep.oracle.judge import Divergence, Match, Truth, Verdict, explain
+from goldstep.oracle import Truth, link, module
+from goldstep.oracle.diagnose import Match, explain
+from goldstep.oracle.judge import Divergence, Verdict
 from goldstep.oracle.rules import readings
 
 WIDTH = 90

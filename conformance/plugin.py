@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from . import trajectories
+from .cases import asked, rules
 from .implementations import DTYPES, Implementation, UnusableError, implementation
 from .report import REPORT, summary
 
@@ -74,8 +75,6 @@ def _wanted(name: str, globs: list[str]) -> bool:
 
 def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[str]]]:
     """Every implementation and rule, with the types in which it is offered and wanted."""
-    from .cases import rules  # noqa: PLC0415
-
     wanted = [rule for rule in rules() if _wanted(rule, config.option.rule)]
     if not wanted:
         msg = f"no rule is named {', '.join(config.option.rule)}; there is {', '.join(rules())}"
@@ -91,20 +90,17 @@ def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[st
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    from .cases import asked  # noqa: PLC0415
-
     names = metafunc.fixturenames
     if not {"adapter", "question"} & set(names):
         return
     config = metafunc.config
-    rules = list(_rules(config))
+    every = list(_rules(config))
     if "adapter" in names:
-        metafunc.parametrize(
-            "adapter", rules, ids=[f"{made.name}-{rule}" for made, rule, _ in rules]
-        )
+        ids = [f"{made.name}-{rule}" for made, rule, _ in every]
+        metafunc.parametrize("adapter", every, ids=ids)
         return
     questions, ids = [], []
-    for made, rule, offered in rules:
+    for made, rule, offered in every:
         for case in asked(rule, made.capabilities) if offered else ():
             for dtype in offered:
                 if _wanted(f"{case.id}/{dtype}", config.option.case):
@@ -112,6 +108,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                     hard = "changes" in case.needs or "changes" not in made.capabilities
                     questions.append((made, case, dtype, hard and dtype == offered[0]))
                     ids.append(f"{made.name}-{case.id}/{dtype}")
+    if config.option.case and not questions:
+        msg = (
+            f"no case that is asked is named {', '.join(config.option.case)}; a name reads like "
+            "adamw/designed-scales/dyadic/constant/float64"
+        )
+        raise pytest.UsageError(msg)
     metafunc.parametrize("question", questions, ids=ids)
 
 

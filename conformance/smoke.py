@@ -10,7 +10,7 @@ import numpy as np
 
 from goldstep.oracle import make as reference
 from goldstep.oracle import pipeline
-from goldstep.oracle.judge import ContractError, checked, level
+from goldstep.oracle.observe import ContractError, checked, level
 from goldstep.oracle.replay import Make, Tensors
 from goldstep.oracle.rules import Hyper
 

@@ -72,7 +72,9 @@ class Noise:
     def sum(self, x: "Noisy") -> "Noisy":
         flat = x.draws.reshape(SAMPLES, -1)
         total = flat.sum(1)
-        spread = self.unit * math.sqrt(flat.shape[1] / 3) * np.abs(total)
+        # Terms are summed one by one, in float32 at least.
+        unit = min(self.unit, UNIT["float32"])
+        spread = unit * math.sqrt(flat.shape[1] / 3) * np.abs(total)
         return self.array(total + spread * self.normal((SAMPLES,)))
 
     def abs(self, x: "Noisy") -> "Noisy":

@@ -18,6 +18,8 @@ from goldstep.oracle import (
     observe,
 )
 from goldstep.oracle.case import Layout
+from goldstep.oracle.judge import excess
+from goldstep.oracle.rounding import Bounded
 from goldstep.oracle.rules import readings
 
 
@@ -99,6 +101,13 @@ def test_what_is_not_a_number_never_conforms():
     _, _, verdict = seen_by(Breaks)
     worst = verdict.divergence.wrong[0]
     assert (verdict.divergence.step, worst.tensor, worst.ratio) == (1, "tall", np.inf)
+
+
+def test_a_truth_without_a_bound_is_no_verdict():
+    arithmetic = Arithmetic("float64")
+    unbounded = Bounded(arithmetic, np.zeros(2), np.array([0.0, np.inf]))
+    with pytest.raises(OverflowError, match="no bound somewhere"):
+        excess(np.zeros(2), unbounded)
 
 
 def test_one_wrong_element_in_one_step_is_found_where_it_is():

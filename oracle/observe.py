@@ -1,0 +1,120 @@
+"""What an implementation does with a case, written down without judging it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .case import Case, Layout
+from .replay import Forced, Gradients, Make, Open, Slots, Step, Tensors
+from .truth import THETA, Moment, Truth, numpy_dtype
+
+
+class ContractError(Exception):
+    """An implementation broke the contract: it cannot be judged as it stands."""
+
+
+class Seen(NamedTuple):
+    """What an implementation did with a case: free-running, and from each golden moment."""
+
+    level: int
+    free: list[Moment]
+    forced: list[Moment]
+
+
+def level(step: Any) -> int:
+    """How much of the contract a step offers: 0 parameters, 1 reads its state, 2 loads it."""
+    return 2 if isinstance(step, Forced) else 1 if isinstance(step, Open) else 0
+
+
+def observe(truth: Truth, make: Make, *, free: bool = True) -> Seen:
+    """Put a case to an implementation and write down what it does.
+
+    It runs free, and is forced at each step if it can be; `free=False` leaves out the free run of
+    one that can be forced. Every array that it is given is its own to keep. Raises ContractError
+    if what it gives back has not the names, shapes and type of what it was given.
+    """
+    case, layout = truth.case, truth.layout
+    dtype = numpy_dtype(truth.arithmetic.dtype)
+    hyper = case.pipeline.check(case.hyper)
+
+    def fresh(arrays: Gradients) -> dict[str, Any]:
+        return {k: None if x is None else np.array(x, dtype) for k, x in arrays.items()}
+
+    def taken(step: Step, t: int, *, read: bool) -> Moment:
+        params = step(fresh(case.grads[t]), **case.changes[t])
+        checked(params, case.params, dtype)
+        state = read and isinstance(step, Open) and joined_state(layout, step.state(), case)
+        return Moment(layout.join(params), state or None)
+
+    steps = range(len(case.grads))
+    step = make(case.rule, dict(hyper), fresh(case.params))
+    offers, ran, forced = level(step), [], []
+    if free or offers < 2:
+        # Where each step is forced, and its state seen, the end of a free run tells enough.
+        ran = [taken(step, t, read=offers == 1 or t == steps[-1]) for t in steps]
+        step = make(case.rule, dict(hyper), fresh(case.params))
+    if isinstance(step, Forced):
+        for t, before in enumerate(truth.golden()):
+            step.load(*parted(layout, before))
+            forced.append(taken(step, t, read=True))
+    return Seen(offers, ran, forced)
+
+
+def checked(params: Tensors, like: Tensors, dtype: np.dtype[Any]) -> None:
+    """Raise ContractError unless `params` has the names and shapes of `like`, in `dtype`."""
+    if params.keys() != like.keys():
+        msg = f"step gave back the parameters {sorted(params)}, not {sorted(like)}"
+        raise ContractError(msg)
+    for name, x in params.items():
+        got = np.asarray(x)
+        if got.shape != np.shape(like[name]) or got.dtype != dtype:
+            msg = (
+                f"step gave back {name!r} as {got.dtype} of shape {got.shape}, not as "
+                f"{dtype} of shape {np.shape(like[name])}"
+            )
+            raise ContractError(msg)
+
+
+def joined_state(layout: Layout, state: Slots, case: Case) -> Slots:
+    """The state side by side by group; slots that the specification does not know are left out."""
+    stages = case.pipeline.stages
+    like = {slot: row["like"] for stage in stages for slot, row in stage.spec["state"].items()}
+    joined: Slots = {}
+    for group, names in layout.groups.items():
+        if missing := [n for n in names if n not in state]:
+            msg = f"state() has nothing for {missing[0]!r}; it has {sorted(state)}"
+            raise ContractError(msg)
+        joined[group] = {}
+        for slot in [slot for slot in like if slot in state[names[0]]]:
+            if like[slot] != "theta":
+                joined[group][slot] = np.array([float(state[name][slot]) for name in names])
+                continue
+            parts = {name: np.asarray(state[name][slot]) for name in names}
+            for name, x in parts.items():
+                if x.shape != layout.shapes[name]:
+                    shapes = f"{x.shape}, not {layout.shapes[name]}"
+                    msg = f"state() gave {slot!r} of {name!r} in shape {shapes}"
+                    raise ContractError(msg)
+            flat = [np.ravel(x) for x in parts.values()]
+            joined[group][slot] = (
+                np.array(parts[names[0]]) if not flat[1:] else np.concatenate(flat)
+            )
+    return joined
+
+
+def parted(layout: Layout, moment: Moment) -> tuple[Tensors, Slots]:
+    """Parameters and state of a moment by name, in arrays that are the receiver's own."""
+    params: Tensors = {}
+    slots: Slots = {name: {} for name in layout.shapes}
+    for group, slot, x in moment.slots():
+        names = layout.groups[group]
+        if isinstance(x, int) or x.shape != moment.params[group].shape:
+            parts = dict.fromkeys(names, x)
+        else:
+            parts = layout.split(group, x)
+        if slot == THETA:
+            params |= parts
+        else:
+            for name in names:
+                slots[name][slot] = parts[name]
+    return params, slots
