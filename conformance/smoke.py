@@ -30,7 +30,7 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
     hyper = pipeline(rule).profile("dyadic") | {"lr": 0.0078125}
     params, grads = problem(dtype)
     kept = {k: x.copy() for k, x in params.items()}
-    step = make(rule, dict(hyper), params)
+    step: Any = make(rule, dict(hyper), params)
     if not callable(step):
         msg = f"make gave back {step!r}, which is no function step(grads)"
         raise ContractError(msg)
