@@ -39,7 +39,7 @@ def _table(tested: Sequence[dict[str, Any]]) -> Iterator[str]:
         worst = max((r["ratio"] for r in cases if r["ratio"] is not None), default=float("nan"))
         count = str(len(cases)) + f", {len(bad)} fail" * bool(bad)
         verdict = max(sorted(set(bad)), key=bad.count) if bad else "conforms"
-        level = str(cases[0]["level"])
+        level = next((str(r["level"]) for r in cases if r["level"] is not None), "-")
         table.append((rule, cases[0]["claim"], level, count, f"{worst:.3g}", verdict))
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for line in table:

@@ -27,7 +27,7 @@ def problem(dtype: str) -> tuple[Tensors, list[Tensors]]:
 
 def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ()) -> None:
     """Raise ContractError if `make` breaks the contract for `rule`; says which clause, and how."""
-    hyper = pipeline(rule).profile("dyadic") | {"lr": 0.0078125}
+    hyper = pipeline(rule).profile("default") | {"lr": 0.0078125}
     params, grads = problem(dtype)
     kept = {k: x.copy() for k, x in params.items()}
     step: Any = make(rule, dict(hyper), params)

@@ -56,9 +56,15 @@ def test_case(question, tell, request):
     where = {"case": case.id, "dtype": dtype}
     try:
         seen = observe(truth, made.make, free=free)
+    except NotImplementedError as error:
+        pytest.skip(f"NOT TESTED: {made.name} does not offer this: {error}")
     except ContractError as error:
         tell(made, case.rule, **where, verdict="adapter broken", message=str(error))
         pytest.fail(f"{case.id}/{dtype}: your adapter is broken: {error}\n{command}", pytrace=False)
+    except Exception as error:
+        told = f"raises {type(error).__name__}"
+        tell(made, case.rule, **where, verdict=told, message=f"{told}: {error}")
+        raise
     verdict = judge(truth, seen)
     where |= {"level": seen.level, "ratio": verdict.ratio}
     if verdict.conforms:

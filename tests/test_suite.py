@@ -121,6 +121,23 @@ def test_an_adapter_that_raises_is_broken(run):
     assert "your adapter is broken (float64): ZeroDivisionError: division by zero" in output
 
 
+def test_what_is_raised_in_the_middle_of_a_case_is_on_the_table(run):
+    files = with_library("m = self.m.setdefault", "assert p.size, 'empty'; m = self.m.setdefault")
+    code, output = run(files, "--rule=lion", "--dtype=float64")
+    assert code == 1
+    assert re.search(r"lion +lion +0 .* raises AssertionError", output)
+
+
+def test_an_option_that_is_not_offered_is_not_tested_and_said_so(run):
+    refuses = "    if hyper.get('weight_decay'):\n        raise NotImplementedError('decay')\n"
+    head = "def make(rule, hyper, params):\n"
+    adapter = BLOCKS["mylib_adapter.py"].replace(head, head + refuses)
+    files = BLOCKS | {"mylib_adapter.py": adapter}
+    code, output = run(files, "--rule=lion", "--dtype=float64", "-rs")
+    assert code == 0, output
+    assert "NOT TESTED: mylib_adapter does not offer this: decay" in output
+
+
 @pytest.mark.parametrize(
     ("impl", "says"),
     [
