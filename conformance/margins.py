@@ -26,10 +26,9 @@ from .implementations import DTYPES
 
 def traps() -> Iterator[tuple[str, str]]:
     """Every trap there is, as (rule, trap)."""
-    for kind in spec.KINDS:
-        for name in spec.names(kind):
-            for trap in spec.load(kind, name)["trap"]:
-                yield name, trap["name"]
+    for kind, name in spec.every():
+        for trap in spec.load(kind, name)["trap"]:
+            yield name, trap["name"]
 
 
 def pipelines(rule: str) -> list[str]:

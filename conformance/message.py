@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from goldstep import spec
 from goldstep.oracle import Truth, link, module
 from goldstep.oracle.diagnose import Match, explain
-from goldstep.oracle.judge import Divergence, Verdict
+from goldstep.oracle.judge import Divergence
 from goldstep.oracle.rules import readings
 
 WIDTH = 90
@@ -47,32 +47,20 @@ def equation(tag: str) -> str:
     >>> equation("lion.3")
     'lion.3: m = b2 * m + (1 - b2) * g'
     """
-    return f"{tag}: {_line(tag)}"
+    lines = {t: line for _, name in spec.every() for t, line in link.tagged(module(name)).items()}
+    return f"{tag}: {lines[tag]}"
 
 
-def _line(tag: str) -> str:
-    for kind in spec.KINDS:
-        for name in spec.names(kind):
-            if any(e["tag"] == tag for e in spec.load(kind, name)["equation"]):
-                return link.tagged(module(name))[tag]
-    msg = f"no equation is tagged {tag}"
-    raise LookupError(msg)
-
-
-def again(truth: Truth, verdict: Verdict, said: str, command: str) -> str:
+def again(truth: Truth, d: Divergence, said: str, command: str) -> str:
     """The message of a case that failed as one before it did."""
-    d: Divergence = verdict.divergence or Divergence("", 0, [], set())
     place = f"step {d.step}, {d.mode}, tensor '{d.wrong[0].tensor}', slot {d.wrong[0].slot}"
     where = f"{place}: {d.wrong[0].ratio:.3g} times the bound"
     return "\n".join([f"{truth.case.rule}: {said}, as above", row("at", where), _repeat(command)])
 
 
-def failure(
-    truth: Truth, verdict: Verdict, matches: Sequence[Match], claim: str, command: str
-) -> str:
+def failure(truth: Truth, d: Divergence, matches: Sequence[Match], claim: str, command: str) -> str:
     """The message of a case that failed: where, by how much, why, and how to see it again."""
-    d: Divergence = verdict.divergence or Divergence("", 0, [], set())
-    worst, suspects = d.wrong[0], explain(truth, d)
+    worst = d.wrong[0]
     place = f"tensor '{worst.tensor}'" + (
         f", element {list(worst.element)}" if worst.element else ""
     )
@@ -101,7 +89,7 @@ def failure(
         if same := [m.name for m in matches[1:]]:
             lines.append(row("", f"on this case the same as {', '.join(same)}"))
     else:
-        for i, tag in enumerate(suspects[:4]):
+        for i, tag in enumerate(explain(truth, d)[:4]):
             lines.append(row("equation" if i == 0 else "", equation(tag)))
     arithmetic = truth.arithmetic
     lines += [

@@ -18,6 +18,7 @@ PROPERTY = "goldstep"
 """Under this name a test reports its verdict, also across processes."""
 
 ASKED = pytest.StashKey[Sequence[Implementation]]()
+OFFERED = pytest.StashKey[list[tuple[Implementation, str, list[str]]]]()
 BROKEN = pytest.StashKey[set[tuple[str, str]]]()
 TOLD = pytest.StashKey[set[tuple[str, str, str]]]()
 
@@ -94,7 +95,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not {"adapter", "question"} & set(names):
         return
     config = metafunc.config
-    every = list(_rules(config))
+    if OFFERED not in config.stash:  # to ask what is offered is to make it
+        config.stash[OFFERED] = list(_rules(config))
+    every = config.stash[OFFERED]
     if "adapter" in names:
         ids = [f"{made.name}-{rule}" for made, rule, _ in every]
         metafunc.parametrize("adapter", every, ids=ids)

@@ -67,15 +67,15 @@ def test_case(question, tell, request):
         raise
     verdict = judge(truth, seen)
     where |= {"level": seen.level, "ratio": verdict.ratio}
-    if verdict.conforms:
+    if verdict.divergence is None:
         tell(made, case.rule, **where, verdict="conforms")
         return
     claim, matches = made.claim(case.rule), diagnose(truth, seen)
     headline = message.headline(claim, matches)
-    said = message.failure(truth, verdict, matches, claim, command)
+    said = message.failure(truth, verdict.divergence, matches, claim, command)
     tell(made, case.rule, **where, verdict=headline, message=said)
     told = request.config.stash[plugin.TOLD]
     if (made.name, case.rule, headline) in told:
-        said = message.again(truth, verdict, headline, command)
+        said = message.again(truth, verdict.divergence, headline, command)
     told.add((made.name, case.rule, headline))
     pytest.fail(said, pytrace=False)

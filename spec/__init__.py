@@ -39,16 +39,21 @@ def load(kind: str, name: str) -> dict[str, Any]:
     return absent | {"scope": "tensor", "theta": "tensor", "witness": []} | rule
 
 
+def every() -> list[tuple[str, str]]:
+    """Every rule there is, as (kind, name)."""
+    return [(kind, name) for kind in KINDS for name in names(kind)]
+
+
+@functools.cache
 def kind_of(name: str) -> str:
     """The kind that a rule of this name is of. Names are unique across the kinds.
 
     >>> kind_of("newton_schulz")
     'iterations'
     """
-    for kind in KINDS:
-        if name in names(kind):
-            return kind
-    every = [n for kind in KINDS for n in names(kind)]
-    near = difflib.get_close_matches(name, every, n=3, cutoff=0.5) or every
+    kinds = {n: kind for kind, n in every()}
+    if name in kinds:
+        return kinds[name]
+    near = difflib.get_close_matches(name, kinds, n=3, cutoff=0.5) or kinds
     msg = f"no rule {name!r}; there is {', '.join(near)}"
     raise LookupError(msg)

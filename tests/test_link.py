@@ -8,7 +8,7 @@ from goldstep import spec
 from goldstep.oracle import link, module
 from goldstep.oracle.rules import readings
 
-EVERY = [(kind, name) for kind in spec.KINDS for name in spec.names(kind)]
+EVERY = spec.every()
 SAID = [(name, said) for kind, name in EVERY for said in readings(name)]
 
 

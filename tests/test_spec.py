@@ -10,7 +10,7 @@ import pytest
 from goldstep import spec
 from goldstep.oracle.rules import PROFILES, within
 
-EVERY = [(kind, name) for kind in spec.KINDS for name in spec.names(kind)]
+EVERY = spec.every()
 SCHEMA = json.loads((spec.FOLDER / "rule.schema.json").read_text(encoding="utf-8"))
 
 
