@@ -96,20 +96,20 @@ def _given(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
         x = round_to_bfloat16(random.standard_normal(shape))
         return np.abs(x) + 2.0**-8 if draw == "positive" else x
 
-    def like(name: str, t: int, row: dict[str, Any]) -> Any:
-        shape, many = np.shape(grads[t][name]), row["like"].removesuffix("theta").rstrip("*")
+    def like(name: str, g: Any, t: int, row: dict[str, Any]) -> Any:
+        many = row["like"].removesuffix("theta").rstrip("*")
         n = int(many or 1)
         if row["draw"] == "gradient":  # those of the steps that follow
-            follow = [g[name] for g in [*grads[t + 1 :], *grads[:t]] if g[name] is not None]
-            found = np.stack((follow * n)[:n])
+            follow: list[Any] = [h[name] for h in [*grads[t + 1 :], *grads[:t]]]
+            found = np.stack(([h for h in follow if h is not None] * n)[:n])
         else:
-            found = drawn(row["draw"], (n, *shape))
+            found = drawn(row["draw"], (n, *g.shape))
         return found if many else found[0]
 
     for t, now in enumerate(grads):
         yield {
             k: float(drawn(row["draw"], ()))
             if row["like"] == "1"
-            else {name: None if g is None else like(name, t, row) for name, g in now.items()}
+            else {name: None if g is None else like(name, g, t, row) for name, g in now.items()}
             for k, row in stages.given.items()
         }
