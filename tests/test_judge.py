@@ -25,7 +25,7 @@ from goldstep.oracle.rules import readings
 
 
 @functools.cache
-def question(rule, trajectory="designed-shocks", profile="amplified"):
+def question(rule, trajectory="designed-matrices", profile="amplified"):
     wanted = f"{rule}/{trajectory}/{profile}/constant"
     return next(case for case in cases(rule) if case.id == wanted)
 
