@@ -4,11 +4,16 @@ A case's id is its rule, trajectory, hyper-parameters and learning rate, and nev
 case: `adamw/designed-scales/dyadic/constant`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
 
 from goldstep import spec
 from goldstep.oracle import Case, pipeline
-from goldstep.oracle.rules import Hyper
+from goldstep.oracle.replay import Given, Gradients
+from goldstep.oracle.rules import Hyper, Pipeline
+from goldstep.oracle.safetensors import round_to_bfloat16
 
 from . import trajectories
 
@@ -75,4 +80,36 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
         changes = [{"lr": hyper["lr"] * factor} for factor in factors]
     if params:
         name = f"{rule}/{trajectory}/{profile}/{schedule}"
-        yield Case(name, rule, hyper, params, grads, changes)
+        given = list(_given(stages, grads)) if stages.given else ()
+        yield Case(name, rule, hyper, params, grads, changes, given)
+
+
+def _given(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
+    """What each step is given beside its gradients, the same in every run, exact in bfloat16."""
+    random = np.random.Generator(np.random.Philox(0))
+
+    def drawn(draw: str, shape: tuple[int, ...]) -> Any:
+        if draw == "rademacher":
+            return 2.0 * random.integers(0, 2, shape) - 1
+        if draw == "uniform":
+            return random.integers(0, 256, shape) / 256
+        x = round_to_bfloat16(random.standard_normal(shape))
+        return np.abs(x) + 2.0**-8 if draw == "positive" else x
+
+    def like(name: str, g: Any, t: int, row: dict[str, Any]) -> Any:
+        many = row["like"].removesuffix("theta").rstrip("*")
+        n = int(many or 1)
+        if row["draw"] == "gradient":  # those of the steps that follow
+            follow: list[Any] = [h[name] for h in [*grads[t + 1 :], *grads[:t]]]
+            found = np.stack(([h for h in follow if h is not None] * n)[:n])
+        else:
+            found = drawn(row["draw"], (n, *g.shape))
+        return found if many else found[0]
+
+    for t, now in enumerate(grads):
+        yield {
+            k: float(drawn(row["draw"], ()))
+            if row["like"] == "1"
+            else {name: None if g is None else like(name, g, t, row) for name, g in now.items()}
+            for k, row in stages.given.items()
+        }

@@ -1,17 +1,19 @@
 """By how much each trap of the specification is caught: `python -m goldstep.conformance.margins`.
 
 Each trap is put through the contract as an implementation would be, on every case of every
-trajectory, and the manifest notes under `kills` how far outside the bound it falls. Run it when a
-rule, a trap or a trajectory is added, then `python docs/build.py`.
+trajectory, and `kills/<rule>.json` notes how far outside the bound it falls. Run it when a rule, a
+trap or a trajectory is added, then `python docs/build.py`.
 """
 
 import argparse
 import fnmatch
 import functools
 import json
-import math
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +21,14 @@ from goldstep import spec
 from goldstep.oracle import Arithmetic, Case, Truth, judge, make, observe
 from goldstep.oracle.rules import iterations
 
-from . import trajectories
 from .cases import cases, rules
 from .implementations import DTYPES
+
+FOLDER = Path(__file__).parent / "kills"
+
+Kills = dict[str, dict[str, dict[str, Any]]]
+"""Of each trap, for each type: the `case` that catches it best, and by trajectory the largest
+margin, None where no error at all is allowed."""
 
 
 def traps() -> Iterator[tuple[str, str]]:
@@ -56,54 +63,85 @@ def margin(rule: str, trap: str, case: Case, dtype: str) -> float:
     """The largest error over its bound of a trap on one case; infinite if a count is wrong."""
     true = truth(case, dtype)
     with np.errstate(all="ignore"):  # a mistake may well leave the numbers there are
-        seen = observe(true, functools.partial(make, meant={rule: trap}))
+        seen = observe(true, functools.partial(make, meant={rule: trap}), free=False)
     return judge(true, seen).ratio
 
 
-def kills(rule: str, trap: str) -> dict[str, dict[str, float | None]]:
-    """The largest margin by trajectory and type, where it is above 1; None where it is infinite."""
-    found: dict[str, dict[str, float | None]] = {}
+def kills(rule: str) -> Kills:
+    """By how much each trap of a rule is caught, wherever it is."""
+    found: Kills = {trap["name"]: {} for trap in spec.load(spec.kind_of(rule), rule)["trap"]}
     for pipeline in pipelines(rule):
         for case in questions(pipeline):
-            at = found.setdefault(case.id.split("/")[1], {})
+            trajectory = case.id.split("/")[1]
             for dtype in DTYPES:
-                m = margin(rule, trap, case, dtype)
-                if m > 1:
-                    best = at.get(dtype, 0.0)
-                    worse = best is None or math.isinf(m)
-                    at[dtype] = None if worse else float(f"{max(best or 0, m):.3g}")
+                for trap, caught in found.items():
+                    m = margin(rule, trap, case, dtype)
+                    if m > 1:
+                        _note(caught.setdefault(dtype, {"case": case.id}), trajectory, case.id, m)
+    return found
+
+
+def _note(at: dict[str, Any], trajectory: str, case: str, m: float) -> None:
+    by = at.setdefault("by", {})
+    size = functools.partial(_size, by)
+    if m > max(map(size, by), default=0):
+        at["case"] = case
+    if m > size(trajectory):
+        by[trajectory] = None if m == np.inf else float(f"{m:.3g}")
+
+
+def _size(by: dict[str, float | None], trajectory: str) -> float:
+    m = by.get(trajectory, 0.0)
+    return np.inf if m is None else m
+
+
+def noted(rule: str) -> Kills:
+    """What was measured of the traps of a rule; of none if it has not been."""
+    path = FOLDER / f"{rule}.json"
+    measured: Kills = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return measured
+
+
+def write(rule: str) -> Kills:
+    """Measure the traps of a rule, and note it."""
+    found = kills(rule)
+    lines = [
+        f" {json.dumps(trap)}: {{\n"
+        + ",\n".join(f"  {json.dumps(d)}: {json.dumps(at)}" for d, at in caught.items())
+        + "\n }"
+        for trap, caught in found.items()
+    ]
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{rule}.json"
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")
     return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rule", action="append", default=[], metavar="GLOB", help="only these")
-    globs = parser.parse_args().rule
-    manifest = trajectories.manifest()
-    entries = {e["id"]: e for e in manifest["trajectories"]}
+    parser.add_argument("--jobs", type=int, default=1, help="processes at once (default 1)")
+    options = parser.parse_args()
+    names = [name for _, name in spec.every()]
+    for path in FOLDER.glob("*.json"):
+        if path.stem not in names:
+            path.unlink()
     chosen = [
-        (rule, trap)
-        for rule, trap in traps()
-        if not globs or any(fnmatch.fnmatchcase(rule, glob) for glob in globs)
+        name
+        for name in names
+        if not options.rule or any(fnmatch.fnmatchcase(name, glob) for glob in options.rule)
     ]
-    known = set(traps())
-    for entry in entries.values():  # traps that are no more
-        for rule in list(entry["kills"]):
-            kept = {t: m for t, m in entry["kills"][rule].items() if (rule, t) in known}
-            entry["kills"][rule] = kept
-    for i, (rule, trap) in enumerate(chosen, 1):
-        found = kills(rule, trap)
-        for id_, entry in entries.items():
-            entry["kills"].setdefault(rule, {}).pop(trap, None)
-            if at := found.get(id_):
-                entry["kills"][rule][trap] = at
-        best = {d: max((m.get(d) or 0 for m in found.values()), default=0) for d in DTYPES}
-        sys.stderr.write(f"[{i}/{len(chosen)}] {rule} {trap}: {json.dumps(best)}\n")
-    for entry in entries.values():
-        entry["kills"] = {
-            r: dict(sorted(t.items())) for r, t in sorted(entry["kills"].items()) if t
-        }
-    trajectories.write_manifest(manifest["trajectories"])
+    if not chosen:
+        parser.error(f"no rule is named {', '.join(options.rule)}; there is {', '.join(names)}")
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for i, (rule, found) in enumerate(zip(chosen, pool.map(write, chosen), strict=True), 1):
+            sys.stderr.write(f"[{i}/{len(chosen)}] {rule}\n")
+            for trap, caught in found.items():
+                best = {
+                    d: max(map(functools.partial(_size, at["by"]), at["by"]))
+                    for d, at in caught.items()
+                }
+                sys.stderr.write(f"    {trap}: {best or 'NOT CAUGHT'}\n")
     return 0
 
 

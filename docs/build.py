@@ -12,6 +12,7 @@ from typing import Any
 
 from goldstep import spec
 from goldstep.conformance import trajectories
+from goldstep.conformance.margins import noted
 from goldstep.oracle import link, module
 
 HERE = Path(__file__).parent
@@ -134,7 +135,7 @@ def rules() -> str:
 
 def margins() -> str:
     """By how much each trap is caught, by the trajectory."""
-    entries = trajectories.manifest()["trajectories"]
+    ids = trajectories.names()
     parts = [
         GENERATED,
         "# Traps and the trajectories that catch them",
@@ -148,11 +149,12 @@ def margins() -> str:
         for name in spec.names(kind):
             rows = []
             for t in spec.load(kind, name)["trap"]:
-                seen = [e["kills"].get(name, {}).get(t["name"], {}) for e in entries]
-                cells = [number(k["float32"]) if "float32" in k else "-" for k in seen]
-                best = max((k["float64"] or 0 for k in seen if "float64" in k), default=0)
-                rows.append((t["name"], *cells, number(best) if best else "exact"))
-            head = [f"[{name}]({kind}/{name}.md)", *(e["id"] for e in entries), "float64"]
+                caught = noted(name)[t["name"]]
+                by = caught["float32"]["by"]
+                cells = [number(by[id_]) if id_ in by else "-" for id_ in ids]
+                best = max(caught["float64"]["by"].values(), key=lambda m: m or 0)
+                rows.append((t["name"], *cells, number(best)))
+            head = [f"[{name}]({kind}/{name}.md)", *ids, "float64"]
             parts.append(table(head, rows))
     return "\n\n".join(parts) + "\n"
 
@@ -171,8 +173,7 @@ def gradients() -> str:
         "with the length of a header, the header in JSON, then raw little-endian numbers. It has "
         "`param/<name>`, and `grad/<name>` with the steps as first axis. "
         "[manifest.json](../conformance/trajectories/manifest.json) gives its size, sha256, shapes, "
-        "the steps (from 1) in which a parameter has no gradient, and which trap it catches by what "
-        "margin; [its schema](../conformance/trajectories/manifest.schema.json) describes each field.",
+        "and the steps (from 1) in which a parameter has no gradient; [its schema](../conformance/trajectories/manifest.schema.json) describes each field.",
     ]
     for e in manifest["trajectories"]:
         rows = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .replay import Gradients, Tensors
+from .replay import Given, Gradients, Tensors
 from .rules import Hyper, Pipeline, pipeline
 
 
@@ -15,7 +15,8 @@ from .rules import Hyper, Pipeline, pipeline
 class Case:
     """What an implementation is asked: to take these gradients, one dict a step, from `params`.
 
-    `changes` are the hyper-parameters that change at each step, by name ({} where none does).
+    `changes` are the hyper-parameters that change at each step, by name ({} where none does), and
+    `given` what the rule takes beside the gradients at each step, as its specification says.
     Arrays are float64 and representable in every type that the case is replayed in.
     """
 
@@ -25,6 +26,7 @@ class Case:
     params: Tensors
     grads: Sequence[Gradients]
     changes: Sequence[Hyper]
+    given: Sequence[Given] = ()
 
     @property
     def pipeline(self) -> Pipeline:

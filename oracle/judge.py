@@ -78,7 +78,13 @@ class Comparison:
                 continue
             at, like_theta = int(np.argmax(ratios)), np.shape(x) == self.params[group].shape
             names = self.layout.groups[group]
-            tensor, index = self.layout.where(group, at) if like_theta else (names[0], ())
+            if like_theta:
+                tensor, index = self.layout.where(group, at)
+            elif np.ndim(x) == 1 and not np.ndim(getattr(want, "value", want)):
+                tensor, index = names[at], ()  # one number of each parameter
+            else:
+                shape = np.shape(x)
+                tensor, index = names[0], tuple(int(i) for i in np.unravel_index(at, shape))
             bounded = isinstance(want, Bounded)
             value = np.ravel(want.value)[at] if bounded else want
             bound = LIMIT * np.ravel(want.error)[at] if bounded else 0.0

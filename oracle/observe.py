@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .case import Case, Layout
-from .replay import Forced, Gradients, Make, Open, Slots, Step, Tensors
+from .replay import Forced, Gradients, Make, Open, Slots, Step, Tensors, make
 from .truth import THETA, Moment, Truth, numpy_dtype
 
 
@@ -26,7 +26,7 @@ def level(step: Any) -> int:
     return 2 if isinstance(step, Forced) else 1 if isinstance(step, Open) else 0
 
 
-def observe(truth: Truth, make: Make, *, free: bool = True) -> Seen:
+def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
     """Put a case to an implementation and write down what it does.
 
     It runs free, and is forced at each step if it can be; `free=False` leaves out the free run of
@@ -41,18 +41,20 @@ def observe(truth: Truth, make: Make, *, free: bool = True) -> Seen:
         return {k: None if x is None else np.array(x, dtype) for k, x in arrays.items()}
 
     def taken(step: Step, t: int, *, read: bool) -> Moment:
-        params = step(fresh(case.grads[t]), **case.changes[t])
+        beside = case.given[t] if case.given else {}
+        more = {k: x if isinstance(x, float) else fresh(x) for k, x in beside.items()}
+        params = step(fresh(case.grads[t]), **case.changes[t], **more)
         checked(params, case.params, dtype)
         state = read and isinstance(step, Open) and joined_state(layout, step.state(), case)
         return Moment(layout.join(params), state or None)
 
     steps = range(len(case.grads))
-    step = make(case.rule, dict(hyper), fresh(case.params))
+    step = offered(case.rule, dict(hyper), fresh(case.params))
     offers, ran, forced = level(step), [], []
     if free or offers < 2:
         # Where each step is forced, and its state seen, the end of a free run tells enough.
         ran = [taken(step, t, read=offers == 1 or t == steps[-1]) for t in steps]
-        step = make(case.rule, dict(hyper), fresh(case.params))
+        step = offered(case.rule, dict(hyper), fresh(case.params))
     if isinstance(step, Forced):
         for t, before in enumerate(truth.golden()):
             step.load(*parted(layout, before))
@@ -86,13 +88,14 @@ def joined_state(layout: Layout, state: Slots, case: Case) -> Slots:
             raise ContractError(msg)
         joined[group] = {}
         for slot in [slot for slot in like if slot in state[names[0]]]:
-            if like[slot] != "theta":
+            if like[slot] == "1" or (like[slot] != "theta" and len(names) > 1):
                 joined[group][slot] = np.array([float(state[name][slot]) for name in names])
                 continue
             parts = {name: np.asarray(state[name][slot]) for name in names}
             for name, x in parts.items():
-                if x.shape != layout.shapes[name]:
-                    shapes = f"{x.shape}, not {layout.shapes[name]}"
+                want = layout.shapes[name] if like[slot] == "theta" else like_init(case, name, slot)
+                if x.shape != want:
+                    shapes = f"{x.shape}, not {want}"
                     msg = f"state() gave {slot!r} of {name!r} in shape {shapes}"
                     raise ContractError(msg)
             flat = [np.ravel(x) for x in parts.values()]
@@ -102,14 +105,20 @@ def joined_state(layout: Layout, state: Slots, case: Case) -> Slots:
     return joined
 
 
+def like_init(case: Case, name: str, slot: str) -> tuple[int, ...]:
+    """The shape of a slot that has not its parameter's: that with which it begins."""
+    begun = make(case.rule, case.hyper, {name: case.params[name]}).state()
+    return np.shape(begun[name][slot])
+
+
 def parted(layout: Layout, moment: Moment) -> tuple[Tensors, Slots]:
     """Parameters and state of a moment by name, in arrays that are the receiver's own."""
     params: Tensors = {}
     slots: Slots = {name: {} for name in layout.shapes}
     for group, slot, x in moment.slots():
         names = layout.groups[group]
-        if isinstance(x, int) or x.shape != moment.params[group].shape:
-            parts = dict.fromkeys(names, x)
+        if isinstance(x, int | float) or x.shape != moment.params[group].shape:
+            parts = {name: x if isinstance(x, int | float) else np.array(x) for name in names}
         else:
             parts = layout.split(group, x)
         if slot == THETA:

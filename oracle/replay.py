@@ -12,6 +12,8 @@ from .rules import Hyper, Pipeline, Readings, Stage, pipeline
 Array = Any
 Tensors = dict[str, Array]
 Gradients = Mapping[str, Array | None]
+Given = Mapping[str, Any]
+"""What a step takes beside the gradients, by name: a number, or arrays by the parameter's name."""
 Slots = dict[str, dict[str, Array]]
 """The state: slot by name, of each parameter by name."""
 
@@ -65,12 +67,20 @@ class Stepper:
             return f(theta, *also)
         return {name: f(x, *(a[name] for a in also)) for name, x in theta.items()}
 
-    def __call__(self, grads: Gradients, /, **changes: Any) -> Tensors:
-        """Take one step and give back all parameters. `changes` hold from this step on.
+    def __call__(self, grads: Gradients, /, **also: Any) -> Tensors:
+        """Take one step and give back all parameters.
 
-        A parameter without a gradient (None, or absent) is left as it is, its state as well.
+        `also` are hyper-parameters, which hold from this step on, and whatever else the rule is
+        given beside the gradients. A parameter without a gradient (None, or absent) is left as it
+        is, its state as well. Raises TypeError if what the rule takes is missing.
         """
-        self.hyper |= changes
+        rows = self.pipeline.given
+        if missing := rows.keys() - also.keys():
+            name = min(missing)
+            what = f"step(grads, {name}=...): {rows[name]['is']}"
+            msg = f"{self.pipeline.name} takes {name} beside the gradients: {what}"
+            raise TypeError(msg)
+        self.hyper |= {k: x for k, x in also.items() if k not in rows}
         g = {name: grads[name] for name in self.params if grads.get(name) is not None}
         theta = {name: self.params[name] for name in g}
         if not g:
@@ -78,16 +88,29 @@ class Stepper:
         for i, stage in enumerate(self.pipeline.stages):
             h = stage.hyper(self.hyper)
             if stage.spec["scope"] == "model":
-                *out, self._state[i] = stage.module.update(theta, g, self._state[i], h)
+                more = self._given(stage, also, None)
+                *out, self._state[i] = stage.module.update(theta, g, self._state[i], h, *more)
                 theta, g = out if len(out) == 2 else (out[0], g)
                 continue
             for name in theta:
-                old = self._state[i][name]
-                *out, new = stage.module.update(theta[name], g[name], old, h)
+                old, more = self._state[i][name], self._given(stage, also, name)
+                *out, new = stage.module.update(theta[name], g[name], old, h, *more)
                 self._state[i][name] = new
                 theta[name], g[name] = out if len(out) == 2 else (out[0], g[name])
         self.params = self.params | theta
         return dict(self.params)
+
+    @staticmethod
+    def _given(stage: Stage, also: Given, name: str | None) -> tuple[Any, ...]:
+        """The last argument of a rule that takes more than gradients, for one tensor or for all."""
+        rows = stage.spec["given"]
+        if not rows:
+            return ()
+        one = {
+            k: also[k] if row["like"] == "1" or name is None else also[k][name]
+            for k, row in rows.items()
+        }
+        return (stage.module.Given(**one),)
 
     def state(self) -> Slots:
         """Every slot of the state, under the names of the specification, by parameter."""
@@ -95,7 +118,9 @@ class Stepper:
         for stage, state in zip(self.pipeline.stages, self._state, strict=True):
             for name in self.params:
                 if stage.spec["scope"] == "model":
-                    slots[name] |= {slot: x[name] for slot, x in state._asdict().items()}
+                    # A number for the whole model is shown with each of its parameters.
+                    every = state._asdict().items()
+                    slots[name] |= {k: x[name] if isinstance(x, dict) else x for k, x in every}
                 else:
                     slots[name] |= state[name]._asdict()
         return slots
@@ -106,8 +131,15 @@ class Stepper:
         for i, stage in enumerate(self.pipeline.stages):
             State = stage.module.State  # noqa: N806
             if stage.spec["scope"] == "model":
-                by_slot = {k: {n: state[n][k] for n in params} for k in State._fields}
-                self._state[i] = State(**by_slot)
+                one, rows = next(iter(params)), stage.spec["state"]
+                self._state[i] = State(
+                    **{
+                        k: {n: state[n][k] for n in params}
+                        if rows[k]["like"] == "theta"
+                        else state[one][k]
+                        for k in State._fields
+                    }
+                )
             else:
                 self._state[i] = {
                     n: State(**{k: state[n][k] for k in State._fields}) for n in params

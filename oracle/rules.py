@@ -105,6 +105,11 @@ class Pipeline(NamedTuple):
     def matrices_only(self) -> bool:
         return any(stage.spec["theta"] == "matrix" for stage in self.stages)
 
+    @property
+    def given(self) -> dict[str, dict[str, Any]]:
+        """The specification of what a step is given beside the gradients, by name."""
+        return {k: row for stage in self.stages for k, row in stage.spec["given"].items()}
+
     def rows(self) -> dict[str, dict[str, Any]]:
         """The specification of every hyper-parameter, by name."""
         return {k: row for stage in self.stages for k, row in stage.spec["hyper"].items()}
@@ -170,7 +175,7 @@ def pipeline(
     if spec.kind_of(last.name) != "optimizers":
         msg = f"{name}: the last stage is an optimizer, and {last.name} is none"
         raise ValueError(msg)
-    for what in ("hyper", "state"):
+    for what in ("hyper", "state", "given"):
         names = [n for stage in stages for n in stage.spec[what] if n != "lr"]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             msg = f"{name} does not compose: two stages have a {what} named {', '.join(twice)}"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .case import Case, Layout
-from .replay import Slots, Stepper, Tensors
+from .replay import Given, Slots, Stepper, Tensors
 from .rounding import Arithmetic, Bounded
 from .rules import Readings, pipeline
 from .sampling import node
@@ -50,10 +50,20 @@ class Truth:
         self.layout = layout or Layout(case)
         self.grads = [self._tensors(self.layout.join(g)) for g in case.grads]
         self.changes = [self._scalars(c) for c in case.changes]
+        self.given = [self._beside(given) for given in case.given] or [{} for _ in case.grads]
         self._golden: tuple[list[Moment], list[Moment]] | None = None
 
     def _tensors(self, joined: dict[str, Any]) -> dict[str, Any]:
         return {k: x if x is None else self.arithmetic.tensor(x) for k, x in joined.items()}
+
+    def _beside(self, given: Given) -> dict[str, Any]:
+        """What is given beside the gradients, by name, and by group where it is no number."""
+        return {
+            k: self.arithmetic.scalar(x)
+            if isinstance(x, float)
+            else self._tensors(self.layout.join(x))
+            for k, x in given.items()
+        }
 
     def _scalars(self, hyper: dict[str, Any]) -> dict[str, Any]:
         scalar = self.arithmetic.scalar
@@ -67,7 +77,7 @@ class Truth:
     def _advance(self, step: Stepper, t: int) -> Moment:
         # An unbounded error is infinite, and so is one too large for float64.
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return Moment(step(self.grads[t], **self.changes[t]), step.state())
+            return Moment(step(self.grads[t], **self.changes[t], **self.given[t]), step.state())
 
     def free(self) -> Iterator[Moment]:
         """The moments after each step, each with the error gathered since the first."""
@@ -104,14 +114,21 @@ class Truth:
         return self._held(moment.params), state
 
     def _held(self, arrays: dict[str, Any]) -> dict[str, Any]:
-        tensor = self.arithmetic.tensor
-        return {k: x if isinstance(x, int) else tensor(x) for k, x in arrays.items()}
+        def exact(x: Any) -> Any:
+            if isinstance(x, float):
+                return self.arithmetic.scalar(x)
+            return x if isinstance(x, int) else self.arithmetic.tensor(x)
+
+        return {k: exact(x) for k, x in arrays.items()}
 
     def _rounded(self, moment: Moment) -> Moment:
         dtype = numpy_dtype(self.arithmetic.dtype)
+        scalar = numpy_dtype(self.arithmetic.scalar_dtype)
 
         def held(x: Any) -> Any:
-            return x.value.astype(dtype) if isinstance(x, Bounded) else x
+            if not isinstance(x, Bounded):
+                return x
+            return float(x.value.astype(scalar)) if x.host else x.value.astype(dtype)
 
         state = {g: {k: held(x) for k, x in s.items()} for g, s in (moment.state or {}).items()}
         return Moment({g: held(x) for g, x in moment.params.items()}, state)

@@ -35,8 +35,9 @@ def load(kind: str, name: str) -> dict[str, Any]:
         msg = f"no rule {name!r} among spec/{kind}; there is {', '.join(near)}"
         raise LookupError(msg)
     rule = tomllib.loads((FOLDER / kind / f"{name}.toml").read_text(encoding="utf-8"))
-    absent: dict[str, Any] = {"hyper": {}, "state": {}, "dialect": [], "trap": [], "law": []}
-    return absent | {"scope": "tensor", "theta": "tensor", "witness": []} | rule
+    absent: dict[str, Any] = {"hyper": {}, "state": {}, "given": {}}
+    absent |= {"dialect": [], "trap": [], "law": [], "witness": []}
+    return absent | {"scope": "tensor", "theta": "tensor"} | rule
 
 
 def every() -> list[tuple[str, str]]:

@@ -41,7 +41,6 @@ FIELDS = {
     "dtype": str,
     "steps": int,
     "tensors": dict,
-    "kills": dict,
 }
 """What the manifest says of a trajectory, in this order."""
 
@@ -141,7 +140,7 @@ def pack(trajectory: Trajectory) -> bytes:
 
 
 def describe(trajectory: Trajectory, data: bytes) -> dict[str, Any]:
-    """What the manifest says of a trajectory that is packed as `data`, except what it kills."""
+    """What the manifest says of a trajectory that is packed as `data`."""
     tensors = {}
     for name, param in trajectory.params.items():
         tensors[name] = {"shape": list(param.shape)}
@@ -165,16 +164,14 @@ def describe(trajectory: Trajectory, data: bytes) -> dict[str, Any]:
 def write_manifest(entries: Iterable[dict[str, Any]], folder: Path = FOLDER) -> None:
     """Put `entries` into a folder's manifest, beside those of other ids.
 
-    An entry keeps the `since` of the one that it replaces; and its `kills` too, if it brings none
-    and the bytes that were measured are the same.
+    An entry keeps the `since` of the one that it replaces.
     """
     path = folder / "manifest.json"
     stored = read_manifest(folder)["trajectories"] if path.exists() else []
     merged = {entry["id"]: entry for entry in stored}
     for entry in entries:
         old = merged.get(entry["id"], entry)
-        kept = old.get("kills", {}) if old["sha256"] == entry["sha256"] else {}
-        merged[entry["id"]] = {"kills": kept} | entry | {"since": old["since"]}
+        merged[entry["id"]] = entry | {"since": old["since"]}
     ordered = [{key: merged[name][key] for key in FIELDS} for name in sorted(merged)]
     text = _pretty({"suite": SUITE, "trajectories": ordered})
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
