@@ -174,9 +174,10 @@ TRAPS = list(margins.traps())
 
 @pytest.mark.parametrize(("rule", "trap"), TRAPS, ids=[f"{r}-{t}" for r, t in TRAPS])
 def test_a_trap_is_known_by_name(rule, trap):
-    pipeline = margins.pipelines(rule)[-1]
-    trajectory = "designed-ties" if trap == "updated-first" else "designed-shocks"
-    truth = Truth(question(pipeline, trajectory), Arithmetic("float64"))
+    asked_of = margins.pipelines(rule)[-1]
+    trajectory = "designed-matrices" if pipeline(asked_of).alone else "designed-shocks"
+    trajectory = "designed-ties" if trap == "updated-first" else trajectory
+    truth = Truth(question(asked_of, trajectory), Arithmetic("float64"))
     with np.errstate(all="ignore"):
         seen = observe(truth, functools.partial(make, meant={rule: trap}))
     assert not judge(truth, seen).conforms
