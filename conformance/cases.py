@@ -67,8 +67,15 @@ def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
 
 
 def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper) -> Iterator[Case]:
-    stages, recording = pipeline(rule), trajectories.load(trajectory)
-    params = recording.params
+    name = f"{rule}/{trajectory}/{profile}/{schedule}"
+    yield from along(trajectories.load(trajectory), name, rule, schedule, hyper)
+
+
+def along(
+    recording: trajectories.Trajectory, name: str, rule: str, schedule: str, hyper: Hyper
+) -> Iterator[Case]:
+    """The case, whose id is `name`, of a rule along a trajectory; none if no tensor suits it."""
+    stages, params = pipeline(rule), recording.params
     if stages.matrices_only:
         # One of each shape: a rule on matrices does not come cheap.
         by_shape = {x.shape: name for name, x in reversed(params.items()) if x.ndim == 2 and x.size}
@@ -79,7 +86,6 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
         factors = [SCHEDULE[t % len(SCHEDULE)] for t in range(len(grads))]
         changes = [{"lr": hyper["lr"] * factor} for factor in factors]
     if params:
-        name = f"{rule}/{trajectory}/{profile}/{schedule}"
         given = list(_given(stages, grads)) if stages.given else ()
         yield Case(name, rule, hyper, params, grads, changes, given)
 
