@@ -4,7 +4,7 @@ A case's id is its rule, trajectory, hyper-parameters and learning rate, and nev
 case: `adamw/designed-scales/dyadic/constant`.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,21 @@ from . import trajectories
 COMPANIONS = ("heavy_ball", "adam")
 """The optimizers before which every transform is tried."""
 
+FLAT = ("designed-scales", "designed-shocks", "designed-ties", "recorded-transformer")
+"""The trajectories that are replayed as one long vector by rules that update each coordinate on its
+own: shapes are the business of the others, and many small tensors take long."""
+
+SHAPED = ("designed-absences", "designed-matrices", "recorded-transformer")
+"""The trajectories of rules on matrices, of which one of each shape is replayed."""
+
+DECAYING = ("designed-absences", "designed-scales")
+"""The trajectories that are replayed without weight decay too, which hides little else."""
+
 COMPOSED = ("designed-absences", "designed-scales", "designed-shocks", "recorded-convnet")
 """The trajectories of pipelines. What the others show, their optimizers show by themselves."""
+
+MATRIX_STEPS = 24
+"""How far a rule on matrices goes along a trajectory."""
 
 SCHEDULE = (0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 0.5, 0.75, 0.25, 1.0)
 """The learning rate of a changing case, as multiples of its own, over and over again.
@@ -43,12 +56,13 @@ def cases(rule: str) -> Iterator[Case]:
     (`amplified`), and without weight decay where the rule has one (`undecayed`).
     """
     stages = pipeline(rule)
-    for trajectory in COMPOSED if "+" in rule else trajectories.names():
+    among = COMPOSED if "+" in rule else SHAPED if stages.matrices_only else trajectories.names()
+    for trajectory in among:
         recorded = trajectory.startswith("recorded-")
         profiles = {
             p: stages.profile(p) for p in (["default"] if recorded else ["dyadic", "amplified"])
         }
-        if not recorded and "+" not in rule and "weight_decay" in stages.rows():
+        if trajectory in DECAYING and "+" not in rule and "weight_decay" in stages.rows():
             profiles["undecayed"] = profiles["dyadic"] | {"weight_decay": 0.0}
         for profile, hyper in profiles.items():
             steady = profile in {"dyadic", "undecayed"}
@@ -77,10 +91,14 @@ def along(
     """The case, whose id is `name`, of a rule along a trajectory; none if no tensor suits it."""
     stages, params = pipeline(rule), recording.params
     if stages.matrices_only:
-        # One of each shape: a rule on matrices does not come cheap.
         by_shape = {x.shape: name for name, x in reversed(params.items()) if x.ndim == 2 and x.size}
         params = {name: x for name, x in params.items() if name in by_shape.values()}
     grads = [{name: g[name] for name in params} for g in recording.grads]
+    if stages.matrices_only:
+        grads = grads[:MATRIX_STEPS]
+    elif stages.scope == "element" and trajectory in FLAT:
+        params = {"all": _flat(params)}
+        grads = [{"all": _flat(g)} for g in grads]
     changes: list[Hyper] = [{} for _ in grads]
     if schedule == "changing":
         factors = [SCHEDULE[t % len(SCHEDULE)] for t in range(len(grads))]
@@ -88,6 +106,10 @@ def along(
     if params:
         given = list(_given(stages, grads)) if stages.given else ()
         yield Case(name, rule, hyper, params, grads, changes, given)
+
+
+def _flat(tensors: Mapping[str, Any]) -> Any:
+    return np.concatenate([np.ravel(x) for x in tensors.values()])
 
 
 def _given(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:

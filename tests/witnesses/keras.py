@@ -1,0 +1,50 @@
+"""keras.optimizers, on jax."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import jax
+import keras
+from witnessing import Witness
+
+jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - else there is no float64
+
+
+def keras_optimizer(factory):
+    """A row's `make` from `factory(hyper)`, which gives a keras optimizer."""
+
+    def made(hyper, theta):
+        keras.config.set_floatx("float64")
+        p = keras.Variable(theta, dtype="float64")
+        optimizer = factory(hyper)
+        optimizer.build([p])
+
+        def step(g, lr=None):
+            if lr is not None:
+                optimizer.learning_rate = lr
+            optimizer.apply([keras.ops.convert_to_tensor(g, dtype="float64")], [p])
+            return keras.ops.convert_to_numpy(p.value).copy()
+
+        return step
+
+    return made
+
+
+def row(rule, what, factory, **options):
+    return Witness(rule, what, keras_optimizer(factory), **options)
+
+
+def betas(h):
+    named = {"beta_1": h["beta1"], "beta_2": h["beta2"], "epsilon": h["eps"]}
+    return {"learning_rate": h["lr"], **named}
+
+
+WITNESSES = [
+    row(
+        "adam",
+        "keras.optimizers.Adam",
+        lambda h: keras.optimizers.Adam(**betas(h)),
+        dialect="epsilon-hat",
+    ),
+]
