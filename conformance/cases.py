@@ -88,9 +88,21 @@ def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
 
 
 def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper) -> Iterator[Case]:
-    stages, recording = pipeline(rule), trajectories.load(trajectory)
-    params = recording.params
-    params = {name: x for name, x in params.items() if x.size <= stages.largest}
+    name = f"{rule}/{trajectory}/{profile}/{schedule}"
+    recording, stages = trajectories.load(trajectory), pipeline(rule)
+    if stages.matrices_only:
+        recording = recording._replace(grads=recording.grads[:MATRIX_STEPS])
+    elif stages.scope == "element" and trajectory in FLAT:
+        recording = _flat(recording)
+    yield from along(recording, name, rule, schedule, hyper)
+
+
+def along(
+    recording: trajectories.Trajectory, name: str, rule: str, schedule: str, hyper: Hyper
+) -> Iterator[Case]:
+    """The case, whose id is `name`, of a rule along a trajectory; none if no tensor suits it."""
+    stages = pipeline(rule)
+    params = {k: x for k, x in recording.params.items() if x.size <= stages.largest}
     if stages.matrices_only:
         by_shape = {x.shape: name for name, x in reversed(params.items()) if x.ndim == 2 and x.size}
         params = {name: x for name, x in params.items() if name in by_shape.values()}
@@ -98,17 +110,11 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
     if stages.gram:
         grads = [{k: g if g is None else gram(g) for k, g in now.items()} for now in grads]
         params = {name: np.zeros((len(x), len(x))) for name, x in params.items()}
-    if stages.matrices_only:
-        grads = grads[:MATRIX_STEPS]
-    elif stages.scope == "element" and trajectory in FLAT:
-        params = {"all": _flat(params)}
-        grads = [{"all": _flat(g)} for g in grads]
     changes: list[Hyper] = [{} for _ in grads]
     if schedule == "changing":
         factors = [SCHEDULE[t % len(SCHEDULE)] for t in range(len(grads))]
         changes = [{"lr": hyper["lr"] * factor} for factor in factors]
     if params:
-        name = f"{rule}/{trajectory}/{profile}/{schedule}"
         given = list(_given(stages, grads)) if stages.given else ()
         yield Case(name, rule, hyper, params, grads, changes, given)
 
@@ -118,8 +124,15 @@ def gram(g: Any) -> Any:
     return (g @ g.T).astype(np.float32).astype(np.float64)
 
 
-def _flat(tensors: Mapping[str, Any]) -> Any:
-    return np.concatenate([np.ravel(x) for x in tensors.values()])
+def _flat(recording: trajectories.Trajectory) -> trajectories.Trajectory:
+    """All tensors laid end to end as one."""
+
+    def laid(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return {"all": np.concatenate([np.ravel(x) for x in tensors.values()])}
+
+    return recording._replace(
+        params=laid(recording.params), grads=[laid(g) for g in recording.grads]
+    )
 
 
 def _given(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
