@@ -29,6 +29,11 @@ class Moment(NamedTuple):
             yield group, THETA, theta
 
 
+def unbounded() -> np.errstate:
+    """An unbounded error is infinite, and so is one too large for float64: neither is a mistake."""
+    return np.errstate(divide="ignore", invalid="ignore", over="ignore")
+
+
 def numpy_dtype(dtype: str) -> np.dtype[Any]:
     if dtype not in {"float64", "float32"}:
         msg = f"dtype {dtype!r} is not one that cases are replayed in: float64, float32"
@@ -75,8 +80,7 @@ class Truth:
         return Stepper(stages, hyper, self._tensors(self.layout.join(self.case.params)))
 
     def _advance(self, step: Stepper, t: int) -> Moment:
-        # An unbounded error is infinite, and so is one too large for float64.
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        with unbounded():
             return Moment(step(self.grads[t], **self.changes[t], **self.given[t]), step.state())
 
     def free(self) -> Iterator[Moment]:
@@ -128,7 +132,8 @@ class Truth:
         def held(x: Any) -> Any:
             if not isinstance(x, Bounded):
                 return x
-            return float(x.value.astype(scalar)) if x.host else x.value.astype(dtype)
+            with unbounded():
+                return float(x.value.astype(scalar)) if x.host else x.value.astype(dtype)
 
         state = {g: {k: held(x) for k, x in s.items()} for g, s in (moment.state or {}).items()}
         return Moment({g: held(x) for g, x in moment.params.items()}, state)
