@@ -36,8 +36,11 @@ DECAYING = ("designed-absences", "designed-scales")
 COMPOSED = ("designed-absences", "designed-scales", "designed-shocks", "recorded-convnet")
 """The trajectories of pipelines. What the others show, their optimizers show by themselves."""
 
-MATRIX_STEPS = 24
-"""How far a rule on matrices goes along a trajectory."""
+STEPS = 24
+"""How far a trajectory of many tensors is gone along."""
+
+ENOUGH = 512
+"""So many coordinates of a long vector are replayed: each is on its own."""
 
 SCHEDULE = (0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 0.5, 0.75, 0.25, 1.0)
 """The learning rate of a changing case, as multiples of its own, over and over again.
@@ -90,10 +93,10 @@ def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
 def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper) -> Iterator[Case]:
     name = f"{rule}/{trajectory}/{profile}/{schedule}"
     recording, stages = trajectories.load(trajectory), pipeline(rule)
-    if stages.matrices_only:
-        recording = recording._replace(grads=recording.grads[:MATRIX_STEPS])
-    elif stages.scope == "element" and trajectory in FLAT:
+    if stages.scope == "element" and trajectory in FLAT:
         recording = _flat(recording)
+    else:
+        recording = recording._replace(grads=recording.grads[:STEPS])
     yield from along(recording, name, rule, schedule, hyper)
 
 
@@ -125,10 +128,11 @@ def gram(g: Any) -> Any:
 
 
 def _flat(recording: trajectories.Trajectory) -> trajectories.Trajectory:
-    """All tensors laid end to end as one."""
+    """All tensors laid end to end as one, or so many coordinates of it as are enough."""
+    every = -(-sum(x.size for x in recording.params.values()) // ENOUGH)
 
     def laid(tensors: Mapping[str, Any]) -> dict[str, Any]:
-        return {"all": np.concatenate([np.ravel(x) for x in tensors.values()])}
+        return {"all": np.concatenate([np.ravel(x) for x in tensors.values()])[::every].copy()}
 
     return recording._replace(
         params=laid(recording.params), grads=[laid(g) for g in recording.grads]
