@@ -40,11 +40,44 @@ def betas(h):
     return {"learning_rate": h["lr"], **named}
 
 
+def rms(h):
+    named = {"rho": h["rho"], "momentum": h["momentum"], "epsilon": h["eps"]}
+    return {"learning_rate": h["lr"], **named}
+
+
 WITNESSES = [
     row(
         "adam",
         "keras.optimizers.Adam",
         lambda h: keras.optimizers.Adam(**betas(h)),
         dialect="epsilon-hat",
+    ),
+    row(
+        "adamax",
+        "keras.optimizers.Adamax",
+        lambda h: keras.optimizers.Adamax(**betas(h)),
+        dialect="epsilon-beside-the-maximum",
+    ),
+    row(
+        "amsgrad",
+        "keras.optimizers.Adam",
+        lambda h: keras.optimizers.Adam(**betas(h), amsgrad=True),
+        dialect="epsilon-hat",
+    ),
+    row(
+        "adadelta",
+        "keras.optimizers.Adadelta",
+        lambda h: keras.optimizers.Adadelta(h["lr"], rho=h["rho"], epsilon=h["eps"]),
+    ),
+    row(
+        "rmsprop_momentum",
+        "keras.optimizers.RMSprop",
+        lambda h: keras.optimizers.RMSprop(**rms(h)),
+        dialect="tensorflow",
+    ),
+    row(
+        "rmsprop_centered",
+        "keras.optimizers.RMSprop",
+        lambda h: keras.optimizers.RMSprop(**rms(h), centered=True),
     ),
 ]

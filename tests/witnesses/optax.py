@@ -8,6 +8,15 @@ def row(rule, what, factory, **options):
     return Witness(rule, what, optax_transformation(factory), **options)
 
 
+def betas(h):
+    return {"learning_rate": h["lr"], "b1": h["beta1"], "b2": h["beta2"], "eps": h["eps"]}
+
+
+def rms(h):
+    named = {"decay": h["rho"], "eps": h["eps"], "momentum": h["momentum"]}
+    return {"learning_rate": h["lr"], **named}
+
+
 WITNESSES = [
     row(
         "adam",
@@ -32,4 +41,26 @@ WITNESSES = [
         "optax.optimistic_gradient_descent",
         lambda h: optax.optimistic_gradient_descent(h["lr"], h["alpha"], h["beta"]),
     ),
+    row("adamax", "optax.adamax", lambda h: optax.adamax(**betas(h))),
+    row("adadelta", "optax.adadelta", lambda h: optax.adadelta(h["lr"], h["rho"], h["eps"])),
+    row(
+        "amsgrad",
+        "optax.amsgrad",
+        lambda h: optax.amsgrad(**betas(h)),
+        dialect="maximum-of-the-corrected",
+    ),
+    row(
+        "rmsprop_momentum",
+        "optax.rmsprop",
+        lambda h: optax.rmsprop(**rms(h), eps_in_sqrt=False),
+        dialect="rate-inside",
+    ),
+    row(
+        "rmsprop_momentum",
+        "optax.rmsprop",
+        lambda h: optax.rmsprop(**rms(h)),
+        dialect="tensorflow",
+    ),
+    row("rmsprop_centered", "optax.rmsprop", lambda h: optax.rmsprop(**rms(h), centered=True)),
+    row("rmsprop_tf", "optax.rmsprop", lambda h: optax.rmsprop(**rms(h), initial_scale=1.0)),
 ]

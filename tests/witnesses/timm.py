@@ -3,6 +3,12 @@
 from timm import optim
 from witnessing import Witness, torch_optimizer
 
+
+def rms(h):
+    named = {"alpha": h["rho"], "momentum": h["momentum"], "eps": h["eps"]}
+    return {"lr": h["lr"], **named}
+
+
 WITNESSES = [
     Witness(
         "lion",
@@ -12,5 +18,16 @@ WITNESSES = [
                 p, h["lr"], betas=(h["beta1"], h["beta2"]), weight_decay=h["weight_decay"]
             )
         ),
+    ),
+    Witness(
+        "rmsprop_tf",
+        "timm 1.0.31, timm.optim.RMSpropTF",
+        torch_optimizer(lambda p, h: optim.RMSpropTF(p, **rms(h))),
+    ),
+    Witness(
+        "rmsprop_tf",
+        "timm 1.0.31, timm.optim.RMSpropTF",
+        torch_optimizer(lambda p, h: optim.RMSpropTF(p, **rms(h), lr_in_momentum=False)),
+        dialect="rate-outside",
     ),
 ]
