@@ -68,10 +68,10 @@ def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
 
 def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper) -> Iterator[Case]:
     stages, recording = pipeline(rule), trajectories.load(trajectory)
-    params = recording.params
+    params = {name: x for name, x in recording.params.items() if stages.takes(x.shape)}
     if stages.matrices_only:
         # One of each shape: a rule on matrices does not come cheap.
-        by_shape = {x.shape: name for name, x in reversed(params.items()) if x.ndim == 2 and x.size}
+        by_shape = {x.shape: name for name, x in reversed(params.items())}
         params = {name: x for name, x in params.items() if name in by_shape.values()}
     grads = [{name: g[name] for name in params} for g in recording.grads]
     changes: list[Hyper] = [{} for _ in grads]

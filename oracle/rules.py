@@ -61,7 +61,8 @@ def _read(
         raise LookupError(msg)
     lines = readings(name)[said]["code"] if said else {}
     called = {a: getattr(_read(i, meant, None), a) for a, i in iterations(name).items()}
-    names = {a: wrap(f) if wrap else f for a, f in called.items()}
+    matrix = {a for a, i in iterations(name).items() if spec.load("iterations", i)["theta"] == "matrix"}
+    names = {a: wrap(f) if wrap and a in matrix else f for a, f in called.items()}
     if not lines and all(f is vars(plain)[a] for a, f in names.items()):
         return plain
     return link.variant(plain, lines, names)
@@ -74,7 +75,7 @@ def read(
 ) -> ModuleType:
     """The reference module of a rule in the dialects (or traps) that are meant.
 
-    `wrap` is put around every iteration that the rule calls. Raises LookupError if a rule has no
+    `wrap` is put around every iteration on matrices that the rule calls. Raises LookupError if a rule has no
     such dialect or trap.
     """
     return _read(name, frozenset((meant or {}).items()), wrap)
@@ -104,6 +105,13 @@ class Pipeline(NamedTuple):
     @property
     def matrices_only(self) -> bool:
         return any(stage.spec["theta"] == "matrix" for stage in self.stages)
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether every stage takes a tensor of this shape."""
+        takes = {stage.spec["theta"] for stage in self.stages}
+        if "matrix" in takes and len(shape) != 2:
+            return False
+        return takes == {"tensor"} or 0 not in shape
 
     @property
     def given(self) -> dict[str, dict[str, Any]]:

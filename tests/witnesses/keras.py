@@ -47,4 +47,15 @@ WITNESSES = [
         lambda h: keras.optimizers.Adam(**betas(h)),
         dialect="epsilon-hat",
     ),
+    row(
+        "adafactor",
+        "keras.optimizers.Adafactor",
+        lambda h: keras.optimizers.Adafactor(
+            h["lr"],
+            beta_2_decay=-h["beta2_decay"],
+            epsilon_1=h["eps1"],
+            epsilon_2=h["eps2"],
+            clip_threshold=h["clip"],
+        ),
+    ),
 ]

@@ -1,11 +1,29 @@
 """optax."""
 
+import jax.numpy as jnp
 import optax
+import optax.contrib
 from witnessing import Witness, optax_transformation
 
 
 def row(rule, what, factory, **options):
     return Witness(rule, what, optax_transformation(factory), **options)
+
+
+def adafactor(h):
+    """Its own parts, with the decay in float64 and the floor of the scale as it is given."""
+    scale = optax.scale_by_factored_rms(
+        decay_rate=h["beta2_decay"],
+        min_dim_size_to_factor=1,
+        epsilon=h["eps1"],
+        decay_rate_fn=lambda i, p: 1 - (jnp.asarray(i, jnp.float64) + 1) ** -p,
+    )
+    return optax.chain(
+        scale,
+        optax.clip_by_block_rms(h["clip"]),
+        optax.scale_by_param_block_rms(h["eps2"]),
+        optax.scale_by_learning_rate(h["lr"]),
+    )
 
 
 WITNESSES = [
@@ -19,5 +37,20 @@ WITNESSES = [
         "optax.adam",
         lambda h: optax.adam(h["lr"], h["beta1"], h["beta2"], eps=0, eps_root=h["eps"]),
         dialect="epsilon-inside-the-root",
+    ),
+    row("adafactor", "optax.adafactor", adafactor, dialect="two-largest-axes"),
+    row(
+        "adafactor",
+        "optax.adafactor",
+        adafactor,
+        dialect="two-largest-axes",
+        shape=(4, 2, 3),
+    ),
+    row(
+        "sm3",
+        "optax.sm3",
+        lambda h: optax.chain(
+            optax.scale_by_sm3(h["momentum"], eps=h["eps"]), optax.scale(-h["lr"])
+        ),
     ),
 ]

@@ -24,4 +24,17 @@ WITNESSES = [
         "torch.optim.RMSprop",
         lambda p, h: optim.RMSprop(p, h["lr"], alpha=h["rho"], eps=h["eps"]),
     ),
+    row(
+        "adafactor",
+        "torch.optim.Adafactor",
+        lambda p, h: optim.Adafactor(
+            p,
+            h["lr"],
+            beta2_decay=-h["beta2_decay"],
+            eps=(h["eps1"], h["eps2"]),
+            d=h["clip"],
+        ),
+        dialect="floors-as-clamps",
+        rates=True,
+    ),
 ]
