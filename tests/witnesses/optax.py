@@ -27,17 +27,6 @@ def adafactor(h):
 
 
 WITNESSES = [
-    row(
-        "adam",
-        "optax.adam",
-        lambda h: optax.adam(h["lr"], h["beta1"], h["beta2"], eps=h["eps"]),
-    ),
-    row(
-        "adam",
-        "optax.adam",
-        lambda h: optax.adam(h["lr"], h["beta1"], h["beta2"], eps=0, eps_root=h["eps"]),
-        dialect="epsilon-inside-the-root",
-    ),
     row("adafactor", "optax.adafactor", adafactor, dialect="two-largest-axes"),
     row(
         "adafactor",
@@ -52,5 +41,28 @@ WITNESSES = [
         lambda h: optax.chain(
             optax.scale_by_sm3(h["momentum"], eps=h["eps"]), optax.scale(-h["lr"])
         ),
+    ),
+    row(
+        "adam",
+        "optax.adam",
+        lambda h: optax.adam(h["lr"], h["beta1"], h["beta2"], eps=h["eps"]),
+    ),
+    row(
+        "adam",
+        "optax.adam",
+        lambda h: optax.adam(h["lr"], h["beta1"], h["beta2"], eps=0, eps_root=h["eps"]),
+        dialect="epsilon-inside-the-root",
+    ),
+    row(
+        "ema_momentum",
+        "optax.ema",
+        lambda h: optax.chain(
+            optax.ema(h["momentum"], debias=False), optax.scale_by_learning_rate(h["lr"])
+        ),
+    ),
+    row(
+        "optimistic_gd",
+        "optax.optimistic_gradient_descent",
+        lambda h: optax.optimistic_gradient_descent(h["lr"], h["alpha"], h["beta"]),
     ),
 ]

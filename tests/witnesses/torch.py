@@ -13,17 +13,6 @@ def row(rule, what, factory, **options):
 
 
 WITNESSES = [
-    row("adam", "torch.optim.Adam", lambda p, h: optim.Adam(p, **betas(h))),
-    row(
-        "adamw",
-        "torch.optim.AdamW",
-        lambda p, h: optim.AdamW(p, **betas(h), weight_decay=h["weight_decay"]),
-    ),
-    row(
-        "rmsprop",
-        "torch.optim.RMSprop",
-        lambda p, h: optim.RMSprop(p, h["lr"], alpha=h["rho"], eps=h["eps"]),
-    ),
     row(
         "adafactor",
         "torch.optim.Adafactor",
@@ -36,5 +25,31 @@ WITNESSES = [
         ),
         dialect="floors-as-clamps",
         rates=True,
+    ),
+    row("adam", "torch.optim.Adam", lambda p, h: optim.Adam(p, **betas(h))),
+    row(
+        "adamw",
+        "torch.optim.AdamW",
+        lambda p, h: optim.AdamW(p, **betas(h), weight_decay=h["weight_decay"]),
+    ),
+    row(
+        "rmsprop",
+        "torch.optim.RMSprop",
+        lambda p, h: optim.RMSprop(p, h["lr"], alpha=h["rho"], eps=h["eps"]),
+    ),
+    row(
+        "ema_momentum",
+        "torch.optim.SGD",
+        lambda p, h: optim.SGD(p, h["lr"] * (1 - h["momentum"]), momentum=h["momentum"]),
+    ),
+    row(
+        "damped_momentum",
+        "torch.optim.SGD",
+        lambda p, h: optim.SGD(p, h["lr"], h["momentum"], h["dampening"]),
+    ),
+    row(
+        "nesterov_lookahead",
+        "torch.optim.SGD",
+        lambda p, h: optim.SGD(p, h["lr"], momentum=h["momentum"]),
     ),
 ]
