@@ -105,9 +105,10 @@ def along(
 ) -> Iterator[Case]:
     """The case, whose id is `name`, of a rule along a trajectory; none if no tensor suits it."""
     stages = pipeline(rule)
-    params = {k: x for k, x in recording.params.items() if x.size <= stages.largest}
+    params = {k: x for k, x in recording.params.items() if stages.takes(x.shape)}
+    params = {k: x for k, x in params.items() if x.size <= stages.largest}
     if stages.matrices_only:
-        by_shape = {x.shape: name for name, x in reversed(params.items()) if x.ndim == 2 and x.size}
+        by_shape = {x.shape: name for name, x in reversed(params.items())}
         params = {name: x for name, x in params.items() if name in by_shape.values()}
     grads = [{name: g[name] for name in params} for g in recording.grads]
     if stages.gram:

@@ -68,7 +68,7 @@ def _read(
     }
     calls = iterations(name) | {i: i for i in other}
     called = {a: getattr(_read(i, meant, None), a) for a, i in calls.items()}
-    names = {a: wrap(f) if wrap else f for a, f in called.items()}
+    names = {a: wrap(f) if wrap and on_matrices(calls[a]) else f for a, f in called.items()}
     if not lines and all(f is vars(plain).get(a) for a, f in names.items()):
         return plain
     return link.variant(plain, lines, names)
@@ -81,10 +81,15 @@ def read(
 ) -> ModuleType:
     """The reference module of a rule in the dialects (or traps) that are meant.
 
-    `wrap` is put around every iteration that the rule calls. Raises LookupError if a rule has no
-    such dialect or trap.
+    `wrap` is put around every iteration on matrices that the rule calls. Raises LookupError if a
+    rule has no such dialect or trap.
     """
     return _read(name, frozenset((meant or {}).items()), wrap)
+
+
+def on_matrices(name: str) -> bool:
+    """Whether an iteration is one on matrices, and not one that goes from number to number."""
+    return bool(spec.load("iterations", name)["theta"] != "tensor")
 
 
 def alone(name: str) -> bool:
@@ -131,7 +136,7 @@ class Pipeline(NamedTuple):
 
     @property
     def matrices_only(self) -> bool:
-        return any(stage.spec["theta"] != "tensor" for stage in self.stages)
+        return any(stage.spec["theta"] in {"matrix", "gram"} for stage in self.stages)
 
     @property
     def gram(self) -> bool:
@@ -152,6 +157,12 @@ class Pipeline(NamedTuple):
     def arbitrary(self) -> bool:
         """Whether a state holds singular vectors or eigenvectors, which no equation determines."""
         return any("gauge" in row for stage in self.stages for row in stage.spec["state"].values())
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether every stage takes a tensor of this shape."""
+        if self.matrices_only and len(shape) != 2:
+            return False
+        return 0 not in shape or all(stage.spec["theta"] == "tensor" for stage in self.stages)
 
     @property
     def given(self) -> dict[str, dict[str, Any]]:
@@ -214,7 +225,8 @@ def pipeline(
     """
     if "+" not in name and spec.kind_of(name) == "iterations" and alone(name):
         f = getattr(read(name, meant), name)
-        stage = Stage(name, spec.load("iterations", name), applied(name, wrap(f) if wrap else f))
+        f = wrap(f) if wrap and on_matrices(name) else f
+        stage = Stage(name, spec.load("iterations", name), applied(name, f))
         return Pipeline(name, (stage,))
     stages = tuple(
         Stage(n, spec.load(spec.kind_of(n), n), read(n, meant, wrap)) for n in name.split("+")

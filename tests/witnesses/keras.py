@@ -80,4 +80,15 @@ WITNESSES = [
         "keras.optimizers.RMSprop",
         lambda h: keras.optimizers.RMSprop(**rms(h), centered=True),
     ),
+    row(
+        "adafactor",
+        "keras.optimizers.Adafactor",
+        lambda h: keras.optimizers.Adafactor(
+            h["lr"],
+            beta_2_decay=-h["beta2_decay"],
+            epsilon_1=h["eps1"],
+            epsilon_2=h["eps2"],
+            clip_threshold=h["clip"],
+        ),
+    ),
 ]
