@@ -90,10 +90,14 @@ class Scope:
         labels = [label(p) for p in parts if label(p) != "t"]
         return str(base + "'" * primes + ("_" + ",".join(labels) if labels else ""))
 
-    def declare(self, tex: str, x: Any, at: int | None = None) -> None:
-        """Make a symbol known, as the specification writes it; `at` is its index, if any."""
+    def declare(self, tex: str, x: Any, at: int | None = None, *, tensor: bool = False) -> None:
+        """Make a symbol known, as the specification writes it; `at` is its index, if any.
+
+        `tensor` says that it is one even if it has no axes.
+        """
         x = x if getattr(x, "ndim", 0) else self.number(x)
-        value = Value(kind_of(x, matrices=self.matrices), x)
+        kind = kind_of(x, matrices=self.matrices)
+        value = Value("t" if tensor and kind == "s" else kind, x)
         self.table.setdefault(self.key(tex), {})[at] = value
 
     def fail(self, what: str, node: Node) -> NoReturn:
@@ -595,7 +599,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "rows": (1, extent(-2)),
     "cols": (1, extent(-1)),
     "tr": (1, trace),
-    "inner": (2, inner),
+    "ndim": (1, lambda scope, v: Value("s", scope.number(len(getattr(v.x, "shape", ()))))),
+    "inner product": (2, inner),
     **{f"norm-{which}": (1, norm(which)) for which in ("1", "2", "F", "*", "infty")},
 }
 """What can be called beside the iterations: how many arguments (0: any), and what it is."""
