@@ -100,6 +100,8 @@ class Point(NamedTuple):
             values = scope.values(equation)
             if scope.targets(equation) != self.scope.targets(self.equation):
                 return math.inf
+            if scope.range(equation) != self.scope.range(self.equation):
+                return math.inf
         return max(difference(v.x, x) for v, x in zip(values, self.computed, strict=True))
 
 

@@ -26,8 +26,8 @@ class Example(NamedTuple):
 VALUES = (0.55, 0.75, 0.65, 0.45, 0.85, 0.35, 0.23, 0.31, 0.017, 0.41, 0.13, 0.57, 1.3, 1.7, 2.3)
 COUNTS = (3, 2, 4, 5, 6, 7, 8)
 SHAPES: dict[str, list[tuple[int, ...]]] = {
-    "matrix": [(3, 4), (4, 2), (3, 3), (1, 3)],
-    "tensor": [(5,), (2, 3), ()],
+    "matrix": [(3, 4), (5, 4), (3, 2), (3, 3), (1, 3)],
+    "tensor": [(5,), (2, 3), (2, 2, 3), ()],
 }
 STEPS = 4
 LATE = 40
@@ -104,6 +104,12 @@ class Draw:
     def times(self, factor: float, x: Any) -> Any:
         return {k: factor * v for k, v in x.items()} if self.whole else factor * x
 
+    def one_zero(self, x: Any) -> Any:
+        """The same, but for one coordinate, which is zero."""
+        zeroed = np.array(x["a"] if self.whole else x)
+        zeroed.flat[-1] = 0.0
+        return x | {"a": zeroed} if self.whole else zeroed
+
     def given(self, rows: Mapping[str, Any]) -> dict[str, Any]:
         found = {}
         for k, row in rows.items():
@@ -123,6 +129,8 @@ def run(name: str, what: str, hyper: dict[str, Any], draw: Draw) -> Iterator[Exa
     state = plain.init(theta, h)
     for t in range(STEPS + 3):
         g = draw()
+        if t == 0:
+            g = draw.one_zero(g)
         if t == STEPS:  # by which a sign or a threshold turns
             g = draw.times(1 / 64, g)
         if t == STEPS + 1:

@@ -344,11 +344,9 @@ class Parser:
         while True:
             value = self.expression()
             self.take("&")
-            word = self.take()
+            here, word = self.at, self.take()
             if word.replace(" ", "") not in {r"\text{if}", r"\text{otherwise}"}:
-                self.fail(
-                    r"an arm reads: value & \text{if } condition, or value & \text{otherwise}"
-                )
+                self.fail(r"an arm reads: value & \text{if } condition", here)
             condition = None if "otherwise" in word else self.condition()
             arms.append((condition, value))
             if self.take(r"\\", r"\end{cases}") == r"\end{cases}":
