@@ -7,7 +7,7 @@ from . import link
 from .case import Layout
 from .judge import Divergence, judge
 from .observe import Seen, parted
-from .rules import Pipeline, Readings, iterations, readings
+from .rules import Pipeline, Readings, iterations, module, readings
 from .truth import THETA, Moment, Truth
 
 
@@ -76,6 +76,8 @@ def explain(truth: Truth, divergence: Divergence) -> list[str]:
     found: list[str] = []
     for stage in reversed(truth.case.pipeline.stages):
         outputs = wrong & {*stage.spec["state"], THETA} | (wrong & {"g"})
+        if truth.case.pipeline.alone:
+            return list(link.tagged(module(stage.name)))
         found = link.suspects(stage.module, outputs, divergence.right) + found
         wrong |= {"g"}  # what a transform hands on is not seen
     return found

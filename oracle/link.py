@@ -110,7 +110,8 @@ def reporting(tag: str, code: str) -> str:
         before, _, value = code.rpartition("return ")
         return f"{before}return seen_({tag!r}, out={value})"
     inner = (ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp, ast.Lambda)
-    names, todo = [], list(tree.body)
+    names: list[str] = []
+    todo: list[ast.AST] = list(tree.body)
     while todo:  # what a comprehension assigns does not outlive it
         node = todo.pop(0)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):

@@ -55,6 +55,11 @@ class Stepper:
                         "other tensors to another rule"
                     )
                     raise ValueError(msg)
+                if stages.gram and theta.shape[0] != theta.shape[1]:
+                    msg = (
+                        f"{stages.name}: {name!r} has shape {tuple(theta.shape)}, and is not square"
+                    )
+                    raise ValueError(msg)
         self._state = [self._each(stage, self.params, self._init(stage)) for stage in stages.stages]
 
     def _init(self, stage: Stage) -> Callable[..., Any]:

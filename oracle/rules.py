@@ -2,10 +2,12 @@
 
 import functools
 import importlib
+import inspect
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 from goldstep import spec
@@ -60,9 +62,14 @@ def _read(
         msg = f"{name} has no dialect or trap {said!r}; it has {', '.join(readings(name))}"
         raise LookupError(msg)
     lines = readings(name)[said]["code"] if said else {}
-    called = {a: getattr(_read(i, meant, None), a) for a, i in iterations(name).items()}
+    # A reading may call another iteration than the rule does, by its name.
+    other = {
+        i for i in spec.names("iterations") if i in re.findall(r"\w+", " ".join(lines.values()))
+    }
+    calls = iterations(name) | {i: i for i in other}
+    called = {a: getattr(_read(i, meant, None), a) for a, i in calls.items()}
     names = {a: wrap(f) if wrap else f for a, f in called.items()}
-    if not lines and all(f is vars(plain)[a] for a, f in names.items()):
+    if not lines and all(f is vars(plain).get(a) for a, f in names.items()):
         return plain
     return link.variant(plain, lines, names)
 
@@ -80,17 +87,38 @@ def read(
     return _read(name, frozenset((meant or {}).items()), wrap)
 
 
+def alone(name: str) -> bool:
+    """Whether an iteration can be asked by itself: it takes one matrix and its hyper-parameters."""
+    _, *more = inspect.signature(getattr(module(name), name)).parameters
+    return more == list(spec.load("iterations", name)["hyper"])
+
+
+def applied(name: str, f: Callable[..., Any]) -> Any:
+    """An iteration as a rule: what it makes of the gradient becomes the parameter.
+
+    Of several results it is the first.
+    """
+    rows = spec.load("iterations", name)["hyper"]
+    Hyper, State = NamedTuple("Hyper", [(k, Any) for k in rows]), NamedTuple("State", [])  # noqa: N806
+
+    def update(_: Any, g: Any, state: Any, hyper: Any) -> Any:
+        found = f(g, *hyper)
+        return (found[0] if isinstance(found, tuple) else found), state
+
+    return SimpleNamespace(Hyper=Hyper, State=State, init=lambda *_: State(), update=update)
+
+
 class Stage(NamedTuple):
     name: str
     spec: dict[str, Any]
-    module: ModuleType
+    module: Any
 
     def hyper(self, values: Hyper) -> Any:
         return self.module.Hyper(**{k: values[k] for k in self.module.Hyper._fields})
 
 
 class Pipeline(NamedTuple):
-    """Transforms and, last, an optimizer: what a name such as `l2+adam` stands for."""
+    """Transforms and, last, an optimizer, or an iteration by itself: what a name stands for."""
 
     name: str
     stages: tuple[Stage, ...]
@@ -103,7 +131,27 @@ class Pipeline(NamedTuple):
 
     @property
     def matrices_only(self) -> bool:
-        return any(stage.spec["theta"] == "matrix" for stage in self.stages)
+        return any(stage.spec["theta"] != "tensor" for stage in self.stages)
+
+    @property
+    def gram(self) -> bool:
+        """Whether it takes matrices of the form G G^T only, as the inverse roots do."""
+        return any(stage.spec["theta"] == "gram" for stage in self.stages)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is an iteration by itself."""
+        return not isinstance(self.stages[-1].module, ModuleType)
+
+    @property
+    def largest(self) -> float:
+        """The most elements of a tensor that the suite gives it."""
+        return min(stage.spec.get("largest", math.inf) for stage in self.stages)
+
+    @property
+    def arbitrary(self) -> bool:
+        """Whether a state holds singular vectors or eigenvectors, which no equation determines."""
+        return any("gauge" in row for stage in self.stages for row in stage.spec["state"].values())
 
     @property
     def given(self) -> dict[str, dict[str, Any]]:
@@ -164,6 +212,10 @@ def pipeline(
     >>> [stage.name for stage in pipeline("l2+adam").stages]
     ['l2', 'adam']
     """
+    if "+" not in name and spec.kind_of(name) == "iterations" and alone(name):
+        f = getattr(read(name, meant), name)
+        stage = Stage(name, spec.load("iterations", name), applied(name, wrap(f) if wrap else f))
+        return Pipeline(name, (stage,))
     stages = tuple(
         Stage(n, spec.load(spec.kind_of(n), n), read(n, meant, wrap)) for n in name.split("+")
     )

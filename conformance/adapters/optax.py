@@ -42,7 +42,13 @@ def muon(learning_rate, momentum, weight_decay, ns_steps):
     )
 
 
-# By rule: the optimizer, and where it keeps its state.
+def ema_momentum(learning_rate, decay):
+    average = optax.ema(decay, debias=False)
+    return optax.chain(average, optax.scale_by_learning_rate(learning_rate))
+
+
+# By rule: the optimizer, and where it keeps its state; None where it does not keep all of it, and
+# can only be watched.
 MOMENTS = {"m": "mu", "v": "nu", "t": "count"}
 OPTIMIZERS = {
     "sgd": (optax.sgd, {}),
@@ -50,6 +56,8 @@ OPTIMIZERS = {
     "nesterov": (functools.partial(optax.sgd, nesterov=True), {"v": "trace"}),
     "signsgd": (optax.sign_sgd, {}),
     "signum": (optax.signum, {"m": "ema"}),
+    "ema_momentum": (ema_momentum, {"m": "ema"}),
+    "optimistic_gd": (optax.optimistic_gradient_descent, None),
     "adagrad": (optax.adagrad, {"G": "sum_of_squares"}),
     "rmsprop": (optax.rmsprop, {"v": "nu"}),
     "adam": (optax.adam, MOMENTS),
@@ -117,10 +125,15 @@ def places(rule, hyper, names):
 class Step:
     def __init__(self, rule, hyper, params):
         self.params, self.held = params, chained(rule, hyper).init(params)
-        self.places, self.tree = places(rule, tuple(hyper.items()), tuple(params))
+        if self.kept(rule):
+            self.places, self.tree = places(rule, tuple(hyper.items()), tuple(params))
         self.hyper = {k: x for k, x in hyper.items() if isinstance(x, float)}
         whole = tuple((k, x) for k, x in hyper.items() if isinstance(x, int))
         self.step = compiled(rule, whole)
+
+    @staticmethod
+    def kept(rule):
+        return OPTIMIZERS[rule.rpartition("+")[2]][1] is not None
 
     def __call__(self, grads, lr=None):
         if lr is not None:
@@ -148,4 +161,6 @@ class Step:
         self.params, self.held = params, self.tree.unflatten(leaves)
 
 
-make = Step
+def make(rule, hyper, params):
+    step = Step(rule, hyper, params)
+    return step if step.kept(rule) else step.__call__

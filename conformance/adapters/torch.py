@@ -21,7 +21,8 @@ def betas(h):
     return {"betas": (h["beta1"], h["beta2"]), "eps": h["eps"]}
 
 
-# By rule: the class, its arguments beside lr and weight_decay, and where it keeps its state.
+# By rule: the class, its arguments beside lr and weight_decay, and where it keeps its state; None
+# where it does not keep all of it, and can only be watched.
 OPTIMIZERS = {
     "sgd": (optim.SGD, lambda _: {}, {}),
     "heavy_ball": (
@@ -33,6 +34,11 @@ OPTIMIZERS = {
         optim.SGD,
         lambda h: {"momentum": h["momentum"], "nesterov": True},
         {"v": "momentum_buffer"},
+    ),
+    "damped_momentum": (
+        optim.SGD,
+        lambda h: {"momentum": h["momentum"], "dampening": h["dampening"]},
+        None,
     ),
     "adagrad": (
         optim.Adagrad,
@@ -107,4 +113,5 @@ def make(rule, hyper, params):
     decay = {"weight_decay": hyper.get("weight_decay", 0.0)}
     optimizer = cls(tensors.values(), lr=hyper["lr"], **decay, **arguments(hyper))
     max_norm = hyper["max_norm"] if "clip_by_global_norm" in transforms else None
-    return Step(optimizer, keys, tensors, max_norm)
+    step = Step(optimizer, keys, tensors, max_norm)
+    return step if keys is not None else step.__call__

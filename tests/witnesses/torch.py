@@ -24,4 +24,19 @@ WITNESSES = [
         "torch.optim.RMSprop",
         lambda p, h: optim.RMSprop(p, h["lr"], alpha=h["rho"], eps=h["eps"]),
     ),
+    row(
+        "ema_momentum",
+        "torch.optim.SGD",
+        lambda p, h: optim.SGD(p, h["lr"] * (1 - h["momentum"]), momentum=h["momentum"]),
+    ),
+    row(
+        "damped_momentum",
+        "torch.optim.SGD",
+        lambda p, h: optim.SGD(p, h["lr"], h["momentum"], h["dampening"]),
+    ),
+    row(
+        "nesterov_lookahead",
+        "torch.optim.SGD",
+        lambda p, h: optim.SGD(p, h["lr"], momentum=h["momentum"]),
+    ),
 ]
