@@ -81,15 +81,8 @@ def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
 
 
 def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper) -> Iterator[Case]:
-    name = f"{rule}/{trajectory}/{profile}/{schedule}"
-    yield from along(trajectories.load(trajectory), name, rule, schedule, hyper)
-
-
-def along(
-    recording: trajectories.Trajectory, name: str, rule: str, schedule: str, hyper: Hyper
-) -> Iterator[Case]:
-    """The case, whose id is `name`, of a rule along a trajectory; none if no tensor suits it."""
-    stages, params = pipeline(rule), recording.params
+    stages, recording = pipeline(rule), trajectories.load(trajectory)
+    params = recording.params
     if stages.matrices_only:
         by_shape = {x.shape: name for name, x in reversed(params.items()) if x.ndim == 2 and x.size}
         params = {name: x for name, x in params.items() if name in by_shape.values()}
@@ -104,7 +97,8 @@ def along(
         factors = [SCHEDULE[t % len(SCHEDULE)] for t in range(len(grads))]
         changes = [{"lr": hyper["lr"] * factor} for factor in factors]
     if params:
-        given = list(_given(stages, grads)) if stages.given else ()
+        name = f"{rule}/{trajectory}/{profile}/{schedule}"
+        given = list(draw(stages, grads)) if stages.given else ()
         yield Case(name, rule, hyper, params, grads, changes, given)
 
 
@@ -112,7 +106,7 @@ def _flat(tensors: Mapping[str, Any]) -> Any:
     return np.concatenate([np.ravel(x) for x in tensors.values()])
 
 
-def _given(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
+def draw(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
     """What each step is given beside its gradients, the same in every run, exact in bfloat16."""
     random = np.random.Generator(np.random.Philox(0))
 
