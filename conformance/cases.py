@@ -97,14 +97,6 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
         recording = _flat(recording)
     else:
         recording = recording._replace(grads=recording.grads[:STEPS])
-    yield from along(recording, name, rule, schedule, hyper)
-
-
-def along(
-    recording: trajectories.Trajectory, name: str, rule: str, schedule: str, hyper: Hyper
-) -> Iterator[Case]:
-    """The case, whose id is `name`, of a rule along a trajectory; none if no tensor suits it."""
-    stages = pipeline(rule)
     params = {k: x for k, x in recording.params.items() if stages.takes(x.shape)}
     params = {k: x for k, x in params.items() if x.size <= stages.largest}
     if stages.matrices_only:
@@ -119,7 +111,8 @@ def along(
         factors = [SCHEDULE[t % len(SCHEDULE)] for t in range(len(grads))]
         changes = [{"lr": hyper["lr"] * factor} for factor in factors]
     if params:
-        given = list(_given(stages, grads)) if stages.given else ()
+        name = f"{rule}/{trajectory}/{profile}/{schedule}"
+        given = list(draw(stages, grads)) if stages.given else ()
         yield Case(name, rule, hyper, params, grads, changes, given)
 
 
@@ -140,7 +133,7 @@ def _flat(recording: trajectories.Trajectory) -> trajectories.Trajectory:
     )
 
 
-def _given(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
+def draw(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
     """What each step is given beside its gradients, the same in every run, exact in bfloat16."""
     random = np.random.Generator(np.random.Philox(0))
 

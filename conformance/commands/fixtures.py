@@ -148,6 +148,7 @@ def case(  # noqa: PLR0913
 ) -> Any:
     """The case that a command line describes."""
     from goldstep.conformance import cases, trajectories  # noqa: PLC0415
+    from goldstep.oracle import Case  # noqa: PLC0415
     from goldstep.oracle.rules import PROFILES, pipeline  # noqa: PLC0415
 
     profile = profile or ("default" if trajectory.startswith("recorded-") else "amplified")
@@ -157,14 +158,22 @@ def case(  # noqa: PLR0913
     stages = pipeline(rule)
     values = stages.check(stages.profile(profile) | (hyper or {}))
     recording = refilled(trajectories.load(trajectory), shapes, steps)
+    params, grads = recording.params, recording.grads
+    if stages.matrices_only:
+        params = {name: x for name, x in params.items() if x.ndim == 2 and x.size}
+        grads = [{name: g[name] for name in params} for g in grads]
+    if not params:
+        msg = f"{rule} takes matrices, and there is none among the tensors"
+        raise ValueError(msg)
+    changes: list[dict[str, float]] = [{} for _ in grads]
+    if schedule == "changing":
+        factors = [cases.SCHEDULE[t % len(cases.SCHEDULE)] for t in range(len(grads))]
+        changes = [{"lr": values["lr"] * factor} for factor in factors]
+    given = list(cases.draw(stages, grads)) if stages.given else ()
     parts = [rule, trajectory, profile, schedule]
     parts += [f"{steps}-steps"] * bool(steps) + [shapes or ""] * bool(shapes)
     parts += [f"{k}={v!r}" for k, v in (hyper or {}).items()]
-    name = "/".join(map(str, parts))
-    for found in cases.along(recording, name, rule, schedule, values):
-        return found
-    msg = f"{rule} takes matrices, and there is none among the tensors"
-    raise ValueError(msg)
+    return Case("/".join(parts), rule, values, params, grads, changes, given)
 
 
 def _hyper(rule: str, given: list[str]) -> dict[str, float]:
