@@ -5,9 +5,9 @@ import json
 import pytest
 
 from goldstep.conformance import message, plugin
-from goldstep.conformance.cache import Kept
 from goldstep.conformance.smoke import smoke
 from goldstep.oracle import ContractError, Truth, diagnose, judge, observe
+from goldstep.oracle.cache import Kept
 
 # What an implementation warns of is shown, and is no failure.
 pytestmark = pytest.mark.filterwarnings("default")

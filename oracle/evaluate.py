@@ -34,7 +34,7 @@ class Value(NamedTuple):
     x: Any
 
 
-KINDS = {"s": "a scalar", "t": "a tensor", "m": "a matrix", "i": "a multiple of the identity"}
+KINDS = {"s": "a number", "t": "a tensor", "m": "a matrix", "i": "a multiple of the identity"}
 
 
 def kind_of(x: Any, *, matrices: bool) -> str:
@@ -90,10 +90,14 @@ class Scope:
         labels = [label(p) for p in parts if label(p) != "t"]
         return str(base + "'" * primes + ("_" + ",".join(labels) if labels else ""))
 
-    def declare(self, tex: str, x: Any, at: int | None = None) -> None:
-        """Make a symbol known, as the specification writes it; `at` is its index, if any."""
+    def declare(self, tex: str, x: Any, at: int | None = None, *, tensor: bool = False) -> None:
+        """Make a symbol known, as the specification writes it; `at` is its index, if any.
+
+        `tensor` says that it is one even if it has no axes.
+        """
         x = x if getattr(x, "ndim", 0) else self.number(x)
-        value = Value(kind_of(x, matrices=self.matrices), x)
+        kind = kind_of(x, matrices=self.matrices)
+        value = Value("t" if tensor and kind == "s" else kind, x)
         self.table.setdefault(self.key(tex), {})[at] = value
 
     def fail(self, what: str, node: Node) -> NoReturn:
@@ -118,13 +122,19 @@ class Scope:
             else:
                 while j < len(equations) and spans[j] == spans[i]:
                     j += 1
-                self.tex = equations[i].tex
-                low, high = (int(self.scalar(n)) for n in span[1:])
-                for k in range(low, high + 1):
+                for k in self.range(equations[i]):
                     self.bound[span[0]] = k
                     yield from equations[i:j]
                 self.bound.pop(span[0], None)
             i = j
+
+    def range(self, equation: Equation) -> range:
+        """What the index of a loop runs through; nothing where there is no loop."""
+        if equation.span is None:
+            return range(0)
+        self.tex = equation.tex
+        low, high = (int(self.scalar(n)) for n in equation.span[1:])
+        return range(low, high + 1)
 
     def targets(self, equation: Equation) -> list[tuple[str, int | None]]:
         """Name and index of what an equation gives a value to."""
@@ -248,6 +258,8 @@ class Scope:
                 return Value("i", self.number(1))
             if key == r"\pi":
                 return Value("s", self.number(namespace(self.an_array()).pi))
+            if parts and label(parts[0]).isdigit():
+                key += "_" + label(parts[0])
             near = difflib.get_close_matches(key, self.table, 1, 0.5)
             self.fail(f"{key} is not declared" + (f"; is it {near[0]}?" if near else ""), node)
         slot = self.table[key]
@@ -289,7 +301,7 @@ class Scope:
     def scalar(self, node: Node) -> Any:
         value = self.of(node)
         if value.kind != "s":
-            self.fail(f"a scalar is wanted, and this is {KINDS[value.kind]}", node)
+            self.fail(f"a number is wanted, and this is {KINDS[value.kind]}", node)
         return value.x
 
     def group(self, node: Node) -> Value:
@@ -327,7 +339,7 @@ class Scope:
     def product(self, node: Node) -> Value:
         a, b = self.of(node.args[0]), self.of(node.args[1])
         kinds = a.kind + b.kind
-        if "s" in kinds or "i" in kinds:
+        if "s" in kinds or kinds in {"im", "mi", "ii"}:
             kind = max(a.kind, b.kind, key="sitm".index)
             return Value(kind, a.x * b.x)
         if kinds != "mm":
@@ -595,7 +607,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "rows": (1, extent(-2)),
     "cols": (1, extent(-1)),
     "tr": (1, trace),
-    "inner": (2, inner),
+    "ndim": (1, lambda scope, v: Value("s", scope.number(len(getattr(v.x, "shape", ()))))),
+    "inner product": (2, inner),
     **{f"norm-{which}": (1, norm(which)) for which in ("1", "2", "F", "*", "infty")},
 }
 """What can be called beside the iterations: how many arguments (0: any), and what it is."""

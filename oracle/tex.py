@@ -285,7 +285,7 @@ class Parser:
         self.take(",")
         right = self.expression()
         self.take(r"\rangle")
-        return Node("call", ("inner", (left, right)), at)
+        return Node("call", ("inner product", (left, right)), at)
 
     def paired(self) -> Node:
         at, s = self.at, self.take()
@@ -344,11 +344,9 @@ class Parser:
         while True:
             value = self.expression()
             self.take("&")
-            word = self.take()
+            here, word = self.at, self.take()
             if word.replace(" ", "") not in {r"\text{if}", r"\text{otherwise}"}:
-                self.fail(
-                    r"an arm reads: value & \text{if } condition, or value & \text{otherwise}"
-                )
+                self.fail(r"an arm reads: value & \text{if } condition", here)
             condition = None if "otherwise" in word else self.condition()
             arms.append((condition, value))
             if self.take(r"\\", r"\end{cases}") == r"\end{cases}":
@@ -386,12 +384,23 @@ class Parser:
         while self.s == "'":
             self.take()
             primes += 1
+        above = self.superscript()
         if self.s == "_":
             self.take()
             subscripts = self.subscripts()
+        letter += above or self.superscript()
         if self.s in {"'", "_"}:
             self.fail("the prime stands before the subscript, and there is one subscript")
         return Node("name", (" ".join([*accents, letter]), primes, subscripts), at)
+
+    def superscript(self) -> str:
+        r"""A label that stands above, as in v^{\max}_t; a power is none."""
+        label = self.ahead(2)
+        known = label in {r"\max", r"\min", r"\star"} or label.startswith(r"\text")
+        if (self.s, self.ahead(), self.ahead(3)) != ("^", "{", "}") or not known:
+            return ""
+        self.i += 4
+        return "^" + label.removeprefix(r"\text").strip("{}")
 
     def subscripts(self) -> tuple[tuple[Token, ...], ...]:
         """The parts between the commas, each as it stands."""

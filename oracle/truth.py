@@ -118,27 +118,36 @@ class Truth:
         if stages.arbitrary:
             return Sampled(self.arithmetic, pipeline(self.case.rule, self.meant), hyper, params)
         if stages.scope == "element" and not stages.given:
-            blocks = [s._replace(module=in_blocks(s.module)) for s in stages.stages]
+            blocks = (
+                s if s.kind == "wrappers" else s._replace(module=in_blocks(s.module))
+                for s in stages.stages
+            )
             stages = stages._replace(stages=tuple(blocks))
-        return Stepper(stages, hyper, params)
+        return Stepper(stages, hyper, params, self.arithmetic.scalar)
 
     def _advance(self, step: Stepper | Sampled, t: int) -> Moment:
         with unbounded():
             step(self.grads[t], **self.changes[t], **self.given[t])
-            params, state = self._stored(step.params, self.arithmetic.dtype), step.state()
-            state = {g: self._stored(s, self.arithmetic.state) for g, s in state.items()}
-        step.load(params, state)
-        return Moment(params, state)
+            moment = Moment(step.params, step.state())
+            for _, _, x in moment.slots():
+                if isinstance(x, Bounded):
+                    x.terms = NONE  # what one step starts from is no sum to it
+            if not self.arithmetic.coarser:
+                return moment
+            moment = Moment(*self._stored(moment))
+        step.load(*moment)
+        return moment
 
-    def _stored(self, arrays: dict[str, Any], dtype: str) -> dict[str, Any]:
-        """What is kept from one step to the next: arrays of their types, whatever they came from."""
-        kept = {}
-        for k, x in arrays.items():
-            kept[k] = x
-            if isinstance(x, Bounded) and not x.host:
-                kept[k] = self.arithmetic.stored(x, dtype)
-                kept[k].terms = NONE
-        return kept
+    def _stored(self, moment: Moment) -> tuple[Tensors, Slots]:
+        """A moment as it is written, where tensors or states are coarser than what is computed."""
+
+        def written(arrays: dict[str, Any], dtype: str) -> dict[str, Any]:
+            tensors = {k: x for k, x in arrays.items() if isinstance(x, Bounded) and not x.host}
+            return arrays | {k: self.arithmetic.stored(x, dtype) for k, x in tensors.items()}
+
+        own, state = self.arithmetic, moment.state or {}
+        kept = {group: written(slots, own.state) for group, slots in state.items()}
+        return written(moment.params, own.dtype), kept
 
     def free(self) -> Iterator[Moment]:
         """The moments after each step, each with the error gathered since the first."""
