@@ -80,4 +80,10 @@ WITNESSES = [
         "keras.optimizers.RMSprop",
         lambda h: keras.optimizers.RMSprop(**rms(h), centered=True),
     ),
+    row(
+        "nadam",
+        "keras.optimizers.Nadam",
+        lambda h: keras.optimizers.Nadam(**betas(h)),
+        hyper={"momentum_decay": 1.0},
+    ),
 ]
