@@ -9,7 +9,7 @@ from .case import Case, Layout
 from .replay import Given, Slots, Stepper, Tensors
 from .rounding import Arithmetic, Bounded
 from .rules import Readings, pipeline
-from .sampling import node
+from .sampling import Sampled, node
 
 THETA = "theta"
 """How the parameters are called among the slots of the state."""
@@ -74,12 +74,15 @@ class Truth:
         scalar = self.arithmetic.scalar
         return {k: scalar(v) if isinstance(v, float) else v for k, v in hyper.items()}
 
-    def _stepper(self) -> Stepper:
+    def _stepper(self) -> Stepper | Sampled:
         stages = pipeline(self.case.rule, self.meant, node(self.arithmetic))
         hyper = self._scalars(stages.check(self.case.hyper))
-        return Stepper(stages, hyper, self._tensors(self.layout.join(self.case.params)))
+        params = self._tensors(self.layout.join(self.case.params))
+        if stages.arbitrary:
+            return Sampled(self.arithmetic, pipeline(self.case.rule, self.meant), hyper, params)
+        return Stepper(stages, hyper, params, self.arithmetic.scalar)
 
-    def _advance(self, step: Stepper, t: int) -> Moment:
+    def _advance(self, step: Stepper | Sampled, t: int) -> Moment:
         with unbounded():
             return Moment(step(self.grads[t], **self.changes[t], **self.given[t]), step.state())
 

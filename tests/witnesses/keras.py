@@ -86,4 +86,15 @@ WITNESSES = [
         lambda h: keras.optimizers.Nadam(**betas(h)),
         hyper={"momentum_decay": 1.0},
     ),
+    row(
+        "adafactor",
+        "keras.optimizers.Adafactor",
+        lambda h: keras.optimizers.Adafactor(
+            h["lr"],
+            beta_2_decay=-h["beta2_decay"],
+            epsilon_1=h["eps1"],
+            epsilon_2=h["eps2"],
+            clip_threshold=h["clip"],
+        ),
+    ),
 ]

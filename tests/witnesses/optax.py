@@ -1,6 +1,8 @@
 """optax."""
 
+import jax.numpy as jnp
 import optax
+import optax.contrib
 from witnessing import Witness, optax_transformation
 
 
@@ -17,7 +19,38 @@ def rms(h):
     return {"learning_rate": h["lr"], **named}
 
 
+def adafactor(h):
+    """Its own parts, with the decay in float64 and the floor of the scale as it is given."""
+    scale = optax.scale_by_factored_rms(
+        decay_rate=h["beta2_decay"],
+        min_dim_size_to_factor=1,
+        epsilon=h["eps1"],
+        decay_rate_fn=lambda i, p: 1 - (jnp.asarray(i, jnp.float64) + 1) ** -p,
+    )
+    return optax.chain(
+        scale,
+        optax.clip_by_block_rms(h["clip"]),
+        optax.scale_by_param_block_rms(h["eps2"]),
+        optax.scale_by_learning_rate(h["lr"]),
+    )
+
+
 WITNESSES = [
+    row("adafactor", "optax.adafactor", adafactor, dialect="two-largest-axes"),
+    row(
+        "adafactor",
+        "optax.adafactor",
+        adafactor,
+        dialect="two-largest-axes",
+        shape=(4, 2, 3),
+    ),
+    row(
+        "sm3",
+        "optax.sm3",
+        lambda h: optax.chain(
+            optax.scale_by_sm3(h["momentum"], eps=h["eps"]), optax.scale(-h["lr"])
+        ),
+    ),
     row(
         "adam",
         "optax.adam",

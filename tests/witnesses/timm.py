@@ -61,4 +61,21 @@ WITNESSES = [
         torch_optimizer(lambda p, h: optim.Adan(p, **adan(h), no_prox=True)),
         dialect="decay-before-the-step",
     ),
+    Witness(
+        "adafactor",
+        "timm 1.0.31, timm.optim.Adafactor",
+        torch_optimizer(
+            lambda p, h: optim.Adafactor(
+                p,
+                eps=h["eps1"],
+                eps_scale=h["eps2"],
+                clip_threshold=h["clip"],
+                decay_rate=-h["beta2_decay"],
+                min_dim_size_to_factor=1,
+            )
+        ),
+        hyper={"lr": 0.01},  # its own
+        dialect="leading-axes",
+        shape=(4, 2, 3),
+    ),
 ]

@@ -13,6 +13,19 @@ def row(rule, what, factory, **options):
 
 
 WITNESSES = [
+    row(
+        "adafactor",
+        "torch.optim.Adafactor",
+        lambda p, h: optim.Adafactor(
+            p,
+            h["lr"],
+            beta2_decay=-h["beta2_decay"],
+            eps=(h["eps1"], h["eps2"]),
+            d=h["clip"],
+        ),
+        dialect="floors-as-clamps",
+        rates=True,
+    ),
     row("adam", "torch.optim.Adam", lambda p, h: optim.Adam(p, **betas(h))),
     row(
         "adamw",
