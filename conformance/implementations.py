@@ -12,7 +12,7 @@ import numpy as np
 from goldstep.oracle import Arithmetic, pipeline
 from goldstep.oracle.replay import Make
 from goldstep.oracle.rounding import UNIT
-from goldstep.oracle.rules import iterations, readings
+from goldstep.oracle.rules import FACTOR, readings
 
 GROUP = "goldstep.implementations"
 ADAPTERS = Path(__file__).parent / "adapters"
@@ -53,8 +53,9 @@ class Implementation:
     def offers(self, rule: str, dtype: str) -> bool:
         """Whether it offers a rule; what breaks in another way than saying so is found later."""
         stages = pipeline(rule)
+        some = {"w": np.ones((2, 2), dtype)} if stages.stages else {FACTOR: np.ones((), dtype)}
         try:
-            self.make(rule, stages.profile("default"), {"w": np.ones((2, 2), dtype)})
+            self.make(rule, stages.profile("default"), some)
         except NotImplementedError:
             return False
         except Exception:  # noqa: BLE001
@@ -67,10 +68,7 @@ class Implementation:
 
     def claim(self, rule: str) -> str:
         """What it claims to conform to, in words: `adam`, or `epsilon-hat`."""
-        named = []
-        for stage in rule.split("+"):
-            inner = [i for i in iterations(stage).values() if i in self.dialects]
-            named += [self.dialects[r] for r in [stage, *inner] if r in self.dialects]
+        named = [self.dialects[r] for r in pipeline(rule).rules if r in self.dialects]
         return ", ".join(named) or rule
 
 

@@ -41,6 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--case", action="append", default=[], metavar="GLOB", help="only these cases, by id"
     )
+    group.addoption(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="compute every truth anew; else it is kept in GOLDSTEP_CACHE or ~/.cache/goldstep",
+    )
     group.addoption("--report", metavar="FILE", help="write the verdicts as JSON")
 
 

@@ -7,6 +7,7 @@ import pytest
 from goldstep.conformance import message, plugin
 from goldstep.conformance.smoke import smoke
 from goldstep.oracle import ContractError, Truth, diagnose, judge, observe
+from goldstep.oracle.cache import Kept
 
 # What an implementation warns of is shown, and is no failure.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -50,7 +51,8 @@ def test_case(question, tell, request):
     made, case, dtype, free = question
     if (made.name, case.rule) in request.config.stash[plugin.BROKEN]:
         pytest.skip("NOT TESTED: the adapter is broken")
-    truth = Truth(case, made.arithmetic(dtype), made.dialects)
+    kind = Kept if request.config.option.cache else Truth
+    truth = kind(case, made.arithmetic(dtype), made.dialects)
     program = plugin.program(request.config)
     command = f"{program} --impl={made.name} --case={case.id}/{dtype}"
     where = {"case": case.id, "dtype": dtype}

@@ -7,7 +7,7 @@ from . import link
 from .case import Layout
 from .judge import Divergence, judge
 from .observe import Seen, parted
-from .rules import Pipeline, Readings, iterations, module, readings
+from .rules import Pipeline, Readings, module, readings
 from .truth import THETA, Moment, Truth
 
 
@@ -23,13 +23,12 @@ class Match(NamedTuple):
 
 def candidates(stages: Pipeline, meant: Readings) -> Iterator[tuple[str, str, str | None]]:
     """Every other reading of a pipeline, as (rule, kind, name); the plain rule has no name."""
-    for stage in stages.stages:
-        for rule in [stage.name, *iterations(stage.name).values()]:
-            if rule in meant:
-                yield rule, "rule", None
-            for name, said in readings(rule).items():
-                if meant.get(rule) != name:
-                    yield rule, "trap" if "seen" in said else "dialect", name
+    for rule in stages.rules:
+        if rule in meant:
+            yield rule, "rule", None
+        for name, said in readings(rule).items():
+            if meant.get(rule) != name:
+                yield rule, "trap" if "seen" in said else "dialect", name
 
 
 def diagnose(truth: Truth, seen: Seen) -> list[Match]:
@@ -74,6 +73,8 @@ def explain(truth: Truth, divergence: Divergence) -> list[str]:
     """The tags of the equations that can have gone wrong, in the order of the pipeline."""
     wrong = {w.slot for w in divergence.wrong}
     found: list[str] = []
+    for _, schedule in truth.case.pipeline.schedules:
+        found += link.suspects(schedule.module, {"f"} if THETA in wrong else set(), set())
     for stage in reversed(truth.case.pipeline.stages):
         outputs = wrong & {*stage.spec["state"], THETA} | (wrong & {"g"})
         if truth.case.pipeline.alone:

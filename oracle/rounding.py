@@ -339,6 +339,12 @@ class Arithmetic:
     def zeros(self, shape: Any, **_: Any) -> Bounded:
         return Bounded(self, np.zeros(shape, self.truth), np.zeros(shape))
 
+    def asarray(self, x: Any, **_: Any) -> Bounded:
+        """Constants, each rounded to the type of the tensors."""
+        value = np.asarray(x, self.truth)
+        exact = np.vectorize(lambda one: fits(one, UNIT["bfloat16"]), otypes=[bool])(value)
+        return Bounded(self, value, np.where(exact, 0.0, self.own(size(value))))
+
     def eye(self, n: int, m: int | None = None, **_: Any) -> Bounded:
         return Bounded(self, np.eye(n, m, dtype=self.truth), np.zeros((n, m or n)))
 
@@ -381,6 +387,26 @@ class Arithmetic:
         near = ~(size(x.value - y.value) > LIMIT * (x.error + y.error))
         chosen = np.where(value == x.value, x.error, y.error)
         return Bounded(self, value, np.where(near, np.maximum(x.error, y.error), chosen), host=host)
+
+    def searchsorted(self, x1: Bounded, x2: Bounded) -> Bounded:
+        """Between which two of the sorted `x1` each of `x2` lies, by the index of the larger."""
+        reach = LIMIT * (x2.error + self.own(size(x2.value) + x2.error) * (x1.error.max() > 0))
+        index, least, most = (
+            np.searchsorted(x1.value, x2.value + move, side=side)
+            for move, side in ((0, "left"), (-reach, "left"), (reach, "right"))
+        )
+        doubt = np.where(reach > 0, np.maximum(most - index, index - least), 0)
+        return Bounded(self, index, doubt / LIMIT)
+
+    def take(self, x: Bounded, indices: Bounded) -> Bounded:
+        """Elements of `x`; any from which the index is away by no more than its error may stand."""
+        off = np.round(LIMIT * indices.error).astype(int)
+        least, most = (
+            x.value[np.clip(indices.value + move, 0, x.size - 1)] for move in (-off, off)
+        )
+        value = x.value[indices.value]
+        either = np.maximum(size(most - value), size(value - least)) / LIMIT
+        return Bounded(self, value, either + x.error[indices.value])
 
     def clip(self, x: Bounded, least: Number = None, most: Number = None) -> Bounded:
         x = x if least is None else self.maximum(x, least)

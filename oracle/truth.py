@@ -80,7 +80,7 @@ class Truth:
         params = self._tensors(self.layout.join(self.case.params))
         if stages.arbitrary:
             return Sampled(self.arithmetic, pipeline(self.case.rule, self.meant), hyper, params)
-        return Stepper(stages, hyper, params)
+        return Stepper(stages, hyper, params, self.arithmetic.scalar)
 
     def _advance(self, step: Stepper | Sampled, t: int) -> Moment:
         with unbounded():

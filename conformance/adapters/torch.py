@@ -9,6 +9,7 @@ version = torch.__version__
 dialects = {
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
+    "rmsprop_centered": "epsilon-and-rate-outside",
     "clip_by_global_norm": "epsilon-in-the-norm",
     "newton_schulz": "clamped-norm",
 }
@@ -52,6 +53,32 @@ OPTIMIZERS = {
         optim.RMSprop,
         lambda h: {"alpha": h["rho"], "eps": h["eps"]},
         {"v": "square_avg"},
+    ),
+    "rmsprop_momentum": (
+        optim.RMSprop,
+        lambda h: {"alpha": h["rho"], "eps": h["eps"], "momentum": h["momentum"]},
+        {"v": "square_avg", "b": "momentum_buffer"},
+    ),
+    "rmsprop_centered": (
+        optim.RMSprop,
+        lambda h: {
+            "alpha": h["rho"],
+            "eps": h["eps"],
+            "momentum": h["momentum"],
+            "centered": True,
+        },
+        {"v": "square_avg", "m": "grad_avg", "b": "momentum_buffer"},
+    ),
+    "adadelta": (
+        optim.Adadelta,
+        lambda h: {"rho": h["rho"], "eps": h["eps"]},
+        {"v": "square_avg", "u": "acc_delta"},
+    ),
+    "adamax": (optim.Adamax, betas, {"m": "exp_avg", "u": "exp_inf", "t": "step"}),
+    "amsgrad": (
+        optim.Adam,
+        lambda h: betas(h) | {"amsgrad": True},
+        {"m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq", "t": "step"},
     ),
     "adam": (optim.Adam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adamw": (optim.AdamW, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
