@@ -15,8 +15,12 @@ from . import link
 Hyper = dict[str, Any]
 """Hyper-parameters by their names in the specification."""
 
-Readings = Mapping[str, str]
-"""Which dialect, or which trap, is meant for a rule: `{"adam": "epsilon-hat"}`."""
+Lines = tuple[tuple[str, str], ...]
+"""What some lines of a reference module say instead, as (tag, code)."""
+
+Readings = Mapping[str, str | Lines]
+"""Which dialect, or which trap, is meant for a rule: `{"adam": "epsilon-hat"}`. A reading that the
+specification does not name is given by its lines."""
 
 PROFILES = ("default", "dyadic", "amplified")
 """The values of hyper-parameters that a specification gives for each of its rows."""
@@ -52,14 +56,14 @@ def iterations(name: str) -> dict[str, str]:
 @functools.cache
 def _read(
     name: str,
-    meant: frozenset[tuple[str, str]],
+    meant: frozenset[tuple[str, str | Lines]],
     wrap: Callable[[FunctionType], object] | None,
 ) -> ModuleType:
     plain, said = module(name), dict(meant).get(name)
-    if said is not None and said not in readings(name):
+    if isinstance(said, str) and said not in readings(name):
         msg = f"{name} has no dialect or trap {said!r}; it has {', '.join(readings(name))}"
         raise LookupError(msg)
-    lines = readings(name)[said]["code"] if said else {}
+    lines = readings(name)[said]["code"] if isinstance(said, str) else dict(said or ())
     called = {a: getattr(_read(i, meant, None), a) for a, i in iterations(name).items()}
     names = {a: wrap(f) if wrap else f for a, f in called.items()}
     if not lines and all(f is vars(plain)[a] for a, f in names.items()):
