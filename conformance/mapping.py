@@ -6,6 +6,7 @@ libraries use. Where they have not, the user says it as a call would: `torch:pkg
 
 import ast
 import inspect
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType
@@ -65,8 +66,8 @@ class Mapped:
             if hyper.get(name, value) != value:
                 msg = f"{self.target} has {name} = {value} built in"
                 raise NotImplementedError(msg)
-        names = {"__builtins__": {}} | hyper
-        return {theirs: eval(code, names) for theirs, code in self.arguments.items()}  # noqa: S307
+        named: dict[str, Any] = {"__builtins__": {}} | hyper
+        return {theirs: eval(code, named) for theirs, code in self.arguments.items()}  # noqa: S307
 
     def described(self) -> str:
         """The mapping in a line: `lr=lr, betas=(beta1, beta2); as they are: amsgrad`."""
@@ -113,21 +114,19 @@ def mapped(
     ours = pipeline(rule).rows()
     theirs = _parameters(made, skip)
     expressions = {k: value for k, value in said.items() if k in theirs or None in theirs}
-    built_in: Hyper = {}
-    for k, value in said.items() - expressions.items():
-        if k not in ours or not isinstance(value, ast.Constant):
-            msg = f"{name} has no parameter {k!r}; it takes {_listed(theirs)}"
-            raise MappingError(msg)
-        built_in[k] = value.value
+    constants = {k: v.value for k, v in said.items() if isinstance(v, ast.Constant) and k in ours}
+    built_in = {k: v for k, v in constants.items() if k not in expressions}
+    for k in said.keys() - expressions.keys() - built_in.keys():
+        msg = f"{name} has no parameter {k!r}; it takes {_listed(theirs)}"
+        raise MappingError(msg)
     used = {n.id for v in expressions.values() for n in ast.walk(v) if isinstance(n, ast.Name)}
     if unknown := used - ours.keys():
-        msg = f"{rule} has no hyper-parameter {sorted(unknown)[0]!r}; it has {', '.join(ours)}"
+        msg = f"{rule} has no hyper-parameter {min(unknown)!r}; it has {', '.join(ours)}"
         raise MappingError(msg)
     wanted = [k for k in ours if k not in used | built_in.keys()]
     free = [str(k) for k in theirs if k is not None and k not in expressions]
     says = {k: ast.unparse(v) for k, v in expressions.items()}
-    for ours_, parameter in _paired(wanted, free, name, door, rule):
-        says[parameter] = ours_
+    says |= {theirs_: ours_ for ours_, theirs_ in _paired(wanted, free, name, door, rule)}
     missing = [k for k in free if k not in says and theirs[k] is inspect.Parameter.empty]
     if missing:
         msg = (
@@ -168,7 +167,7 @@ def _paired(
     if "betas" in free and betas:
         wanted = [k for k in wanted if k not in betas]
         free = [k for k in free if k != "betas"]
-        yield f"({', '.join(betas)},)", "betas"
+        yield f"({', '.join(betas)}{',' * (len(betas) == 1)})", "betas"
     exact = {k for k in wanted if k in free}
     yield from ((k, k) for k in wanted if k in exact)
     rest = [k for k in wanted if k not in exact]
@@ -214,3 +213,9 @@ def placed(slots: Collection[str], entries: Collection[str]) -> dict[str, str]:
         if free:
             found[slot] = free[0]
     return found
+
+
+def version_of(made: Any) -> str:
+    """The version of the package that a class or function comes from, if it says so."""
+    package = sys.modules.get(getattr(made, "__module__", "").partition(".")[0])
+    return str(getattr(package, "__version__", ""))
