@@ -21,6 +21,7 @@ Judge an implementation of optimizers, step by step, against the reference of go
   --dtype=NAME   only float64, or only float32
   --case=GLOB    only these cases, as a failure names them
   --report=FILE  write the verdicts as JSON
+  --no-cache     compute every truth anew; else it is kept in GOLDSTEP_CACHE or ~/.cache/goldstep
 
 Every other option is pytest's: -x, -n 2 (with pytest-xdist), --junitxml=FILE, ...
 Exit code: 0 conforms, 1 does not, 4 the command line is wrong, 5 nothing was tested.

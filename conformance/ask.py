@@ -47,7 +47,9 @@ class Answer:
 class Memory:
     """What explained an implementation of a rule in its cases so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Truth] = Truth) -> None:
+        self.kind = kind
+        """The truth itself, or one that is kept from run to run."""
         self.known: list[Suspicion] = []
         self.in_vain = False
         """Whether a long search has found nothing once: it is not made again."""
@@ -103,9 +105,10 @@ def ask(
 ) -> Answer:
     """Put a case to an implementation, and judge and explain what it does with it.
 
-    `memory` is of the cases of the same rule before: what explained them is tried first.
+    `memory` is of the cases of the same rule before, whose truth is of the `kind` that is wanted.
     """
-    truth = Truth(case, made.arithmetic(dtype), made.dialects)
+    memory = memory or Memory()
+    truth = memory.kind(case, made.arithmetic(dtype), made.dialects)
     try:
         with limited(LIMIT):
             seen = observe(truth, made.make, free=free)
@@ -127,7 +130,6 @@ def ask(
     if verdict.divergence is None:
         return Answer("conforms", "conforms", "", seen.level, verdict.ratio)
     with np.errstate(all="ignore"):
-        memory = memory or Memory()
         matches = memory.diagnosed(truth, seen)
     claim = made.claim(case.rule)
     headline = message.headline(claim, matches, verdict.divergence)

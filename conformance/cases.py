@@ -4,7 +4,7 @@ A case's id is its rule, trajectory, hyper-parameters and learning rate, and nev
 case: `adamw/designed-scales/dyadic/constant`.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from goldstep import spec
 from goldstep.oracle import Case, pipeline
 from goldstep.oracle.replay import Given, Gradients
-from goldstep.oracle.rules import Hyper, Pipeline
+from goldstep.oracle.rules import Hyper, Pipeline, alone
 from goldstep.oracle.safetensors import round_to_bfloat16
 
 from . import trajectories
@@ -20,8 +20,27 @@ from . import trajectories
 COMPANIONS = ("heavy_ball", "adam")
 """The optimizers before which every transform is tried."""
 
+FLAT = ("designed-scales", "designed-shocks", "designed-ties", "recorded-transformer")
+"""The trajectories that are replayed as one long vector by rules that update each coordinate on its
+own: shapes are the business of the others, and many small tensors take long."""
+
+SHAPED = ("designed-absences", "designed-matrices", "designed-spectra", "recorded-transformer")
+"""The trajectories of rules on matrices, of which one of each shape is replayed."""
+
+UNSHAPED = tuple(name for name in trajectories.names() if name != "designed-spectra")
+"""The trajectories of rules on tensors of any shape."""
+
+DECAYING = ("designed-absences", "designed-scales")
+"""The trajectories that are replayed without weight decay too, which hides little else."""
+
 COMPOSED = ("designed-absences", "designed-scales", "designed-shocks", "recorded-convnet")
 """The trajectories of pipelines. What the others show, their optimizers show by themselves."""
+
+STEPS = 24
+"""How far a trajectory of many tensors is gone along."""
+
+ENOUGH = 512
+"""So many coordinates of a long vector are replayed: each is on its own."""
 
 SCHEDULE = (0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 0.5, 0.75, 0.25, 1.0)
 """The learning rate of a changing case, as multiples of its own, over and over again.
@@ -29,10 +48,14 @@ SCHEDULE = (0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 0.5, 0.75, 0.25, 1.0)
 Powers of two, but for one: they leave a dyadic learning rate dyadic."""
 
 
+ALONE = ("designed-matrices", "designed-spectra")
+"""The trajectories of an iteration by itself."""
+
+
 def rules() -> tuple[str, ...]:
-    """Every optimizer, and every transform before each of `COMPANIONS`."""
+    """Every optimizer, every transform before each of `COMPANIONS`, and iterations alone."""
     pipelines = [f"{t}+{rule}" for t in spec.names("transforms") for rule in COMPANIONS]
-    return (*spec.names("optimizers"), *pipelines)
+    return (*spec.names("optimizers"), *pipelines, *filter(alone, spec.names("iterations")))
 
 
 def cases(rule: str) -> Iterator[Case]:
@@ -43,15 +66,16 @@ def cases(rule: str) -> Iterator[Case]:
     (`amplified`), and without weight decay where the rule has one (`undecayed`).
     """
     stages = pipeline(rule)
-    for trajectory in COMPOSED if "+" in rule else trajectories.names():
+    among = COMPOSED if "+" in rule else SHAPED if stages.matrices_only else UNSHAPED
+    for trajectory in ALONE if stages.alone else among:
         recorded = trajectory.startswith("recorded-")
         profiles = {
             p: stages.profile(p) for p in (["default"] if recorded else ["dyadic", "amplified"])
         }
-        if not recorded and "+" not in rule and "weight_decay" in stages.rows():
+        if trajectory in DECAYING and "+" not in rule and "weight_decay" in stages.rows():
             profiles["undecayed"] = profiles["dyadic"] | {"weight_decay": 0.0}
         for profile, hyper in profiles.items():
-            steady = profile in {"dyadic", "undecayed"}
+            steady = profile in {"dyadic", "undecayed"} or "lr" not in hyper
             for schedule in ["constant"] if steady else ["constant", "changing"]:
                 yield from _case(rule, trajectory, profile, schedule, hyper)
 
@@ -67,24 +91,49 @@ def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
 
 
 def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper) -> Iterator[Case]:
-    stages, recording = pipeline(rule), trajectories.load(trajectory)
-    params = recording.params
+    name = f"{rule}/{trajectory}/{profile}/{schedule}"
+    recording, stages = trajectories.load(trajectory), pipeline(rule)
+    if stages.scope == "element" and trajectory in FLAT:
+        recording = _flat(recording)
+    else:
+        recording = recording._replace(grads=recording.grads[:STEPS])
+    params = {k: x for k, x in recording.params.items() if stages.takes(x.shape)}
+    params = {k: x for k, x in params.items() if x.size <= stages.largest}
     if stages.matrices_only:
-        # One of each shape: a rule on matrices does not come cheap.
-        by_shape = {x.shape: name for name, x in reversed(params.items()) if x.ndim == 2 and x.size}
+        by_shape = {x.shape: name for name, x in reversed(params.items())}
         params = {name: x for name, x in params.items() if name in by_shape.values()}
     grads = [{name: g[name] for name in params} for g in recording.grads]
+    if stages.gram:
+        grads = [{k: g if g is None else gram(g) for k, g in now.items()} for now in grads]
+        params = {name: np.zeros((len(x), len(x))) for name, x in params.items()}
     changes: list[Hyper] = [{} for _ in grads]
     if schedule == "changing":
         factors = [SCHEDULE[t % len(SCHEDULE)] for t in range(len(grads))]
         changes = [{"lr": hyper["lr"] * factor} for factor in factors]
     if params:
         name = f"{rule}/{trajectory}/{profile}/{schedule}"
-        given = list(_given(stages, grads)) if stages.given else ()
+        given = list(draw(stages, grads)) if stages.given else ()
         yield Case(name, rule, hyper, params, grads, changes, given)
 
 
-def _given(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
+def gram(g: Any) -> Any:
+    """G G^T, in numbers that float32 holds."""
+    return (g @ g.T).astype(np.float32).astype(np.float64)
+
+
+def _flat(recording: trajectories.Trajectory) -> trajectories.Trajectory:
+    """All tensors laid end to end as one, or so many coordinates of it as are enough."""
+    every = -(-sum(x.size for x in recording.params.values()) // ENOUGH)
+
+    def laid(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return {"all": np.concatenate([np.ravel(x) for x in tensors.values()])[::every].copy()}
+
+    return recording._replace(
+        params=laid(recording.params), grads=[laid(g) for g in recording.grads]
+    )
+
+
+def draw(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
     """What each step is given beside its gradients, the same in every run, exact in bfloat16."""
     random = np.random.Generator(np.random.Philox(0))
 

@@ -51,6 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="RULE=NAME",
         help="claim a dialect, as in adam=epsilon-hat, beside what the adapter claims",
     )
+    group.addoption(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="compute every truth anew; else it is kept in GOLDSTEP_CACHE or ~/.cache/goldstep",
+    )
     group.addoption("--report", metavar="FILE", help="write the verdicts as JSON")
 
 

@@ -17,18 +17,22 @@ from goldstep.oracle.rules import Hyper
 STEPS = 3
 
 
-def problem(dtype: str) -> tuple[Tensors, list[Tensors]]:
-    """Two small matrices, and gradients for a few steps."""
+def problem(rule: str, dtype: str) -> tuple[Tensors, list[Tensors]]:
+    """Two small matrices that a rule takes, and gradients for a few steps."""
     numbers = np.arange(1, 4 * 6 * (STEPS + 1) + 1).reshape(STEPS + 1, 4, 6)
     x = ((numbers * 37 % 64) - 31.5).astype(dtype) / 32
     params = {"tall": x[0, :, :2].copy(), "wide": x[0, :2, 2:].copy()}
-    return params, [{"tall": g[:, :2].copy(), "wide": g[:2, 2:].copy()} for g in x[1:]]
+    grads = [{"tall": g[:, :2].copy(), "wide": g[:2, 2:].copy()} for g in x[1:]]
+    if pipeline(rule).gram:
+        params, *grads = ({k: m @ m.T for k, m in now.items()} for now in [params, *grads])
+    return params, grads
 
 
 def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ()) -> None:
     """Raise ContractError if `make` breaks the contract for `rule`; says which clause, and how."""
-    hyper = pipeline(rule).profile("default") | {"lr": 0.0078125}
-    params, grads = problem(dtype)
+    hyper = pipeline(rule).profile("default")
+    hyper |= {"lr": 0.0078125} if "lr" in hyper else {}
+    params, grads = problem(rule, dtype)
     kept = {k: x.copy() for k, x in params.items()}
     step: Any = make(rule, dict(hyper), params)
     if not callable(step):
@@ -70,7 +74,7 @@ def _same(now: Tensors, then: Tensors, what: str) -> None:
 
 def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
     """A parameter whose gradient is None is not stepped, and another one still is."""
-    params, grads = problem(dtype)
+    params, grads = problem(rule, dtype)
     step = make(rule, dict(hyper), {k: x.copy() for k, x in params.items()})
     out = step(grads[0] | {"wide": None})
     if not np.array_equal(np.asarray(out["wide"]), params["wide"]):
@@ -80,20 +84,21 @@ def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
 
 def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
     """Say so if every step is the right one times a factor that only a mix-up of units explains."""
-    lr = hyper["lr"]
-    mixups = {
-        -1.0: "it goes uphill: is the gradient negated?",
-        1 / lr: "the learning rate is not multiplied in",
-        lr: "the learning rate is multiplied in twice",
-        100.0: "is the learning rate a percentage?",
-        0.01: "is the learning rate a percentage?",
-    }
+    mixups = {-1.0: "it goes uphill: is the gradient negated?"}
+    if "lr" in hyper:
+        lr = hyper["lr"]
+        mixups |= {
+            1 / lr: "the learning rate is not multiplied in",
+            lr: "the learning rate is multiplied in twice",
+            100.0: "is the learning rate a percentage?",
+            0.01: "is the learning rate a percentage?",
+        }
 
     def updates(moments: list[Tensors]) -> np.ndarray[Any, Any]:
         theta = [np.concatenate([np.ravel(m[k]) for k in sorted(m)]) for m in moments]
         return np.diff(np.asarray(theta, np.float64), axis=0)
 
-    params, grads = problem(dtype)
+    params, grads = problem(rule, dtype)
     got = updates(seen)
     for skip, what in ((0, None), (1, "its first step is the rule's second")):
         step = reference(rule, hyper, params)
@@ -122,7 +127,7 @@ def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
 
 def _resumes(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
     """`load` of what `state` said goes on as if nothing had happened."""
-    params, grads = problem(dtype)
+    params, grads = problem(rule, dtype)
     step: Any = make(rule, dict(hyper), {k: x.copy() for k, x in params.items()})
     for g in grads[:-1]:
         out = step({k: x.copy() for k, x in g.items()})

@@ -6,6 +6,8 @@ import pytest
 
 from goldstep.conformance import message, plugin
 from goldstep.conformance.ask import Memory, ask, broken
+from goldstep.conformance.cache import Kept
+from goldstep.oracle import Truth
 
 # What an implementation warns of is shown, and is no failure.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -46,7 +48,11 @@ def test_case(question, tell, request):
         pytest.skip("NOT TESTED: the adapter is broken")
     program = plugin.program(request.config)
     command = f"{program} --impl={made.name} --case={case.id}/{dtype}"
-    memory = request.config.stash[plugin.MEMORY].setdefault((made.name, case.rule), Memory())
+    kind, memories = (
+        Kept if request.config.option.cache else Truth,
+        request.config.stash[plugin.MEMORY],
+    )
+    memory = memories.setdefault((made.name, case.rule), Memory(kind))
     answer = ask(made, case, dtype, free=free, memory=memory)
     where = {"case": case.id, "dtype": dtype, "level": answer.level, "ratio": answer.ratio}
     said = {"status": answer.status, "verdict": answer.verdict, "message": answer.message}

@@ -92,7 +92,8 @@ def traps(s: dict[str, Any]) -> str:
 def page(kind: str, name: str) -> str:
     s, code = spec.load(kind, name), link.tagged(module(name))
     sources = "\n".join(f"- [{x['what']}]({x['url']})" for x in s["source"])
-    theta = " It takes matrices." if s["theta"] == "matrix" else ""
+    takes = {"matrix": " It takes matrices.", "nonempty": " It takes tensors with elements."}
+    theta = takes.get(s["theta"], "")
     parts = [GENERATED, f"# {s['title']}", s["summary"], SCOPES[s["scope"]] + theta, sources]
     if "from" in s:
         parts += [difference(s)]

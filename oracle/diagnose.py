@@ -18,7 +18,7 @@ from .mistakes import KINDS, Suspicion, fitted, pairs, read_otherwise, singles
 from .observe import Seen, parted
 from .replay import Stepper
 from .rounding import LIMIT, UNIT, Bounded
-from .rules import pipeline, within
+from .rules import module, pipeline, within
 from .truth import THETA, Moment, Truth
 
 CLEARLY = 100.0
@@ -298,6 +298,8 @@ def explain(truth: Truth, divergence: Divergence) -> list[str]:
     found: list[str] = []
     for stage in reversed(truth.case.pipeline.stages):
         outputs = wrong & {*stage.spec["state"], THETA} | (wrong & {"g"})
+        if truth.case.pipeline.alone:
+            return list(link.tagged(module(stage.name)))
         found = link.suspects(stage.module, outputs, divergence.right) + found
         wrong |= {"g"}  # what a transform hands on is not seen
     return found

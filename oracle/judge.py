@@ -47,7 +47,7 @@ def excess(got: Any, true: Any) -> Any:
     if not isinstance(true, Bounded):
         return np.where(np.equal(got, true), 0.0, np.inf)
     if not np.isfinite(true.error).all():
-        msg = "the truth has no bound somewhere: such a case judges nothing there"
+        msg = "the truth has no bound, or leaves its type, somewhere: such a case judges nothing"
         raise OverflowError(msg)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         error = np.abs(got.astype(true.value.dtype) - true.value).astype(np.float64)

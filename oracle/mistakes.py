@@ -129,13 +129,14 @@ def given_otherwise(stages: Pipeline, case: Case) -> Iterator[Suspicion]:
     if any(case.changes):
         yield Suspicion(rule, "hyper", "a learning rate that changes is ignored", frozen=True)
     yield Suspicion(rule, "hyper", "the gradient is negated", factor=lambda _: -1.0)
-    yield Suspicion(
-        rule,
-        "hyper",
-        "the learning rate multiplies the gradient, not the step",
-        hyper=lambda h: h | {"lr": 1.0},
-        factor=lambda h: float(h["lr"]),
-    )
+    if "lr" in hyper:
+        yield Suspicion(
+            rule,
+            "hyper",
+            "the learning rate multiplies the gradient, not the step",
+            hyper=lambda h: h | {"lr": 1.0},
+            factor=lambda h: float(h["lr"]),
+        )
 
 
 def mixups(rows: dict[str, Any], hyper: Hyper) -> Iterator[tuple[str, Callable[[Hyper], Hyper]]]:
@@ -155,7 +156,7 @@ def mixups(rows: dict[str, Any], hyper: Hyper) -> Iterator[tuple[str, Callable[[
         default = rows[k]["default"]
         yield f"{k} is ignored: it is {default!r}, its default", put(k, constant(default))
         for name, f in MIXUPS.items():
-            if k != "lr" or "{lr}" not in name:
+            if "{lr}" not in name or (k != "lr" and "lr" in hyper):
                 yield name.format(k, lr="lr"), put(k, f)
     for a, b in itertools.combinations(numbers, 2):
         yield f"{a} and {b} are swapped", swap(a, b)

@@ -46,15 +46,19 @@ class Stepper:
 
     def __init__(self, stages: Pipeline, hyper: Hyper, params: Tensors) -> None:
         self.pipeline, self.hyper, self.params = stages, dict(hyper), dict(params)
-        if stages.matrices_only:
-            for name, theta in params.items():
-                if len(theta.shape) != 2 or 0 in theta.shape:
-                    msg = (
-                        f"{stages.name}: parameter {name!r} has shape {tuple(theta.shape)}; the "
-                        "rule takes matrices, (rows, cols) with at least one of each: give the "
-                        "other tensors to another rule"
-                    )
-                    raise ValueError(msg)
+        for name, theta in params.items():
+            if not stages.takes(tuple(theta.shape)):
+                what = "tensors with at least one element"
+                if stages.matrices_only:
+                    what = "matrices, (rows, cols) with at least one of each"
+                msg = (
+                    f"{stages.name}: parameter {name!r} has shape {tuple(theta.shape)}; the rule "
+                    f"takes {what}: give the other tensors to another rule"
+                )
+                raise ValueError(msg)
+            if stages.gram and theta.shape[0] != theta.shape[1]:
+                msg = f"{stages.name}: {name!r} has shape {tuple(theta.shape)}, and is not square"
+                raise ValueError(msg)
         self._state = [self._each(stage, self.params, self._init(stage)) for stage in stages.stages]
 
     def _init(self, stage: Stage) -> Callable[..., Any]:

@@ -48,11 +48,25 @@ def fits(value: Number, unit: float) -> bool:
     return bool(np.ldexp(mantissa, -round(math.log2(unit))) % 1 == 0)
 
 
+BEYOND = "the truth leaves the range of {}: such a case judges nothing"
+
+
 class Doubtful:
     """The outcome of a comparison, and where rounding could have turned it."""
 
     def __init__(self, value: Any, doubt: Any) -> None:
-        self.value, self.doubt = value, doubt
+        self.value, self.doubt = np.asarray(value, bool), np.asarray(doubt, bool)
+
+    def __invert__(self) -> "Doubtful":
+        return Doubtful(np.logical_not(self.value), self.doubt)
+
+    def __and__(self, other: "Doubtful") -> "Doubtful":
+        # What is false without doubt settles it.
+        possible = (self.value | self.doubt) & (other.value | other.doubt)
+        return Doubtful(self.value & other.value, (self.doubt | other.doubt) & possible)
+
+    def __or__(self, other: "Doubtful") -> "Doubtful":
+        return ~(~self & ~other)
 
     def __bool__(self) -> bool:
         if np.ndim(self.value) or self.doubt:
@@ -87,8 +101,34 @@ class Bounded:
         return np.ndim(self.value)
 
     @property
+    def size(self) -> int:
+        return int(np.size(self.value))
+
+    @property
+    def dtype(self) -> str:
+        return self.arithmetic.dtype
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
     def T(self) -> "Bounded":  # noqa: N802
-        return Bounded(self.arithmetic, self.value.T, self.error.T)
+        return self.moved(np.transpose)
+
+    @property
+    def mT(self) -> "Bounded":  # noqa: N802
+        return self.moved(np.matrix_transpose)
+
+    def moved(self, move: Callable[[Any], Any]) -> "Bounded":
+        """The same numbers at other places."""
+        return Bounded(self.arithmetic, move(self.value), move(np.asarray(self.error)))
+
+    def __getitem__(self, key: Any) -> "Bounded":
+        return self.moved(operator.itemgetter(key))
+
+    def __abs__(self) -> "Bounded":
+        return self.arithmetic.abs(self)
 
     def __neg__(self) -> "Bounded":
         return Bounded(self.arithmetic, -self.value, self.error, host=self.host)
@@ -128,21 +168,37 @@ class Bounded:
     def __rtruediv__(self, other: Number) -> "Bounded":
         return self.arithmetic.scalar(other) / self
 
-    def __pow__(self, exponent: float) -> "Bounded":
+    def __pow__(self, exponent: Number) -> "Bounded":
+        if isinstance(exponent, Bounded):
+            if exponent.ndim or exponent.error:
+                return self._power(exponent)
+            exponent = exponent.value
         if exponent == 2:
             return self * self
         if exponent == 0.5:
             return self.arithmetic.sqrt(self)
-        if exponent < 1:
-            msg = f"the bound does not know the power {exponent}: only 0.5, and 1 or more"
-            raise ValueError(msg)
-        value = self.value**exponent
-        error = exponent * (size(self.value) + self.error) ** (exponent - 1) * self.error
-        u = self.arithmetic.scalar_unit if self.host else self.arithmetic.unit
-        exact = self.host and not self.error and fits(value, self.arithmetic.exact)
-        # Powers are not rounded correctly: one unit more than the other operations.
-        error = error + (0 if exact else u * (size(value) + error))
-        return self.arithmetic.rounded(value, error, host=self.host)
+        value, y, x, e = self.value**exponent, float(exponent), size(self.value), self.error
+        if y >= 1:
+            error = y * (x + e) ** (y - 1) * e
+        else:
+            away = y * np.log1p(-np.minimum(e / np.where(x > 0, x, 1), 1))
+            # Where rounding can have made it zero, a root is off by that of the error.
+            lost = e**y if y >= 0 else np.inf
+            error = np.where((e < x) | (e == 0), size(value) * abs(np.expm1(away)), lost)
+        if self.host and not error and fits(value, self.arithmetic.exact):
+            return self.arithmetic.rounded(value, error, host=True)
+        return self.arithmetic.function(value, error, host=self.host)
+
+    def _power(self, exponent: "Bounded") -> "Bounded":
+        """A power of positive numbers whose exponent is off as well."""
+        a, y, host = self.arithmetic.pair(self, exponent)
+        value, x = a.value**y.value, size(a.value)
+        part = -np.log1p(-np.minimum(a.error / np.where(x > 0, x, 1), 1))
+        off = size(y.value) * part + y.error * (abs(np.log(np.where(x > 0, x, 1))) + part)
+        return self.arithmetic.function(value, size(value) * np.expm1(off), host=host)
+
+    def __rpow__(self, base: Number) -> "Bounded":
+        return self.arithmetic.scalar(base) ** self
 
     def __matmul__(self, other: "Bounded") -> "Bounded":
         a, b, n = self, other, self.shape[-1]
@@ -154,7 +210,8 @@ class Bounded:
     def _compare(self, other: Number, compare: Callable[[Any, Any], Any]) -> Doubtful:
         a, b, _ = self.arithmetic.pair(self, other)
         apart, error = size(a.value - b.value), a.error + b.error
-        return Doubtful(compare(a.value, b.value), (error > 0) & (apart <= LIMIT * error))
+        # Said so that an error which is no number leaves everything in doubt.
+        return Doubtful(compare(a.value, b.value), ~(error == 0) & ~(apart > LIMIT * error))
 
     def __lt__(self, other: Number) -> Doubtful:
         return self._compare(other, operator.lt)
@@ -232,6 +289,8 @@ class Arithmetic:
     def cast(self, x: Bounded) -> Bounded:
         if not x.host or (not x.error and fits(x.value, UNIT[self.dtype])):
             return x
+        if not size(x.value) <= HUGE[self.dtype]:
+            raise OverflowError(BEYOND.format(self.dtype))
         return self.rounded(x.value, x.error)
 
     def own(self, magnitude: Any) -> Any:
@@ -241,25 +300,53 @@ class Arithmetic:
 
     def rounded(self, value: Any, error: Any, *, host: bool = False) -> Bounded:
         """The result of one operation whose operands brought in `error`, once it is rounded."""
-        magnitude, dtype = size(value), self.scalar_dtype if host else self.dtype
-        if not magnitude.max(initial=0) <= HUGE[dtype]:  # nor may it be no number
-            msg = f"the truth leaves the range of {dtype}: such a case judges nothing"
-            raise OverflowError(msg)
+        magnitude = size(value)
+        if not magnitude.max(initial=0) <= HUGE[self.scalar_dtype if host else self.dtype]:
+            if host:
+                raise OverflowError(BEYOND.format(self.scalar_dtype))
+            error = self._beyond(magnitude, error)
         most = magnitude + error
         if not host:
             return Bounded(self, value, error + self.own(most))
         exact = not error and fits(value, self.exact)
-        own = 0 if exact else self.scalar_unit * most + TINY[dtype]
+        own = 0 if exact else self.scalar_unit * most + TINY[self.scalar_dtype]
         return Bounded(self, value, np.float64(error + own), host=True)
+
+    def _beyond(self, magnitude: Any, error: Any) -> Any:
+        """The error where a tensor leaves the range of its type, or is no number: infinite.
+
+        Such an element may be left out by a choice, as in where(x > 0, a / x, 0).
+        """
+        return np.where(magnitude <= HUGE[self.dtype], error, np.inf)
+
+    def function(self, value: Any, error: Any, *, host: bool = False) -> Bounded:
+        """The result of a function that is not rounded correctly: one unit more is allowed."""
+        unit = self.scalar_unit if host else self.unit
+        return self.rounded(value, error + unit * (size(value) + error), host=host)
 
     # The vocabulary of the reference, beside the operators.
 
     def zeros_like(self, x: Bounded) -> Bounded:
-        return Bounded(self, np.zeros_like(x.value), np.zeros(x.shape))
+        return self.full_like(x, 0.0)
+
+    def ones_like(self, x: Bounded) -> Bounded:
+        return self.full_like(x, 1.0)
 
     def full_like(self, x: Bounded, fill: Number) -> Bounded:
         one = self.cast(self.scalar(fill))
         return Bounded(self, np.full_like(x.value, one.value), np.full(x.shape, one.error))
+
+    def zeros(self, shape: Any, **_: Any) -> Bounded:
+        return Bounded(self, np.zeros(shape, self.truth), np.zeros(shape))
+
+    def asarray(self, x: Any, **_: Any) -> Bounded:
+        """Constants, each rounded to the type of the tensors."""
+        value = np.asarray(x, self.truth)
+        exact = np.vectorize(lambda one: fits(one, UNIT["bfloat16"]), otypes=[bool])(value)
+        return Bounded(self, value, np.where(exact, 0.0, self.own(size(value))))
+
+    def eye(self, n: int, m: int | None = None, **_: Any) -> Bounded:
+        return Bounded(self, np.eye(n, m, dtype=self.truth), np.zeros((n, m or n)))
 
     def abs(self, x: Bounded) -> Bounded:
         return Bounded(self, abs(x.value), x.error, host=x.host)
@@ -274,9 +361,10 @@ class Arithmetic:
 
     def sign(self, x: Bounded) -> Bounded:
         value = np.sign(x.value)
-        doubt = (x.error > 0) & (size(x.value) <= LIMIT * x.error)
+        doubt = ~(x.error == 0) & ~(size(x.value) > LIMIT * x.error)
         # Any of -1, 0, 1 may stand where the sign is in doubt, whatever the limit multiplies by.
-        return Bounded(self, value, np.where(doubt, 1 + size(value), 0.0) / LIMIT)
+        error = np.where(doubt, 1 + size(value), 0.0) / LIMIT
+        return Bounded(self, value, error + 0 * x.error)  # what has no bound has no sign
 
     def where(self, condition: Any, a: Number, b: Number) -> Bounded:
         if not isinstance(condition, Doubtful):
@@ -296,9 +384,82 @@ class Arithmetic:
     def _extreme(self, a: Number, b: Number, choose: Callable[[Any, Any], Any]) -> Bounded:
         x, y, host = self.pair(self.scalar(a), b)
         value = choose(x.value, y.value)
-        near = size(x.value - y.value) <= LIMIT * (x.error + y.error)
+        near = ~(size(x.value - y.value) > LIMIT * (x.error + y.error))
         chosen = np.where(value == x.value, x.error, y.error)
         return Bounded(self, value, np.where(near, np.maximum(x.error, y.error), chosen), host=host)
+
+    def searchsorted(self, x1: Bounded, x2: Bounded) -> Bounded:
+        """Between which two of the sorted `x1` each of `x2` lies, by the index of the larger."""
+        reach = LIMIT * (x2.error + self.own(size(x2.value) + x2.error) * (x1.error.max() > 0))
+        index, least, most = (
+            np.searchsorted(x1.value, x2.value + move, side=side)
+            for move, side in ((0, "left"), (-reach, "left"), (reach, "right"))
+        )
+        doubt = np.where(reach > 0, np.maximum(most - index, index - least), 0)
+        return Bounded(self, index, doubt / LIMIT)
+
+    def take(self, x: Bounded, indices: Bounded) -> Bounded:
+        """Elements of `x`; any from which the index is away by no more than its error may stand."""
+        off = np.round(LIMIT * indices.error).astype(int)
+        least, most = (
+            x.value[np.clip(indices.value + move, 0, x.size - 1)] for move in (-off, off)
+        )
+        value = x.value[indices.value]
+        either = np.maximum(size(most - value), size(value - least)) / LIMIT
+        return Bounded(self, value, either + x.error[indices.value])
+
+    def clip(self, x: Bounded, least: Number = None, most: Number = None) -> Bounded:
+        x = x if least is None else self.maximum(x, least)
+        return x if most is None else self.minimum(x, most)
+
+    def exp(self, x: Bounded) -> Bounded:
+        value = np.exp(x.value)
+        return self.function(value, size(value) * np.expm1(x.error), host=x.host)
+
+    def log(self, x: Bounded) -> Bounded:
+        part = -np.log1p(-np.minimum(x.error / size(x.value), 1))
+        return self.function(np.log(x.value), part, host=x.host)
+
+    def cos(self, x: Bounded) -> Bounded:
+        return self._wave(x, np.cos(x.value), np.sin(x.value))
+
+    def sin(self, x: Bounded) -> Bounded:
+        return self._wave(x, np.sin(x.value), np.cos(x.value))
+
+    def _wave(self, x: Bounded, value: Any, slope: Any) -> Bounded:
+        error = np.minimum(x.error, size(slope) * x.error + x.error**2 / 2)
+        return self.function(value, error, host=x.host)
+
+    def tanh(self, x: Bounded) -> Bounded:
+        steepest = np.tanh(np.maximum(size(x.value) - x.error, 0))
+        return self.function(np.tanh(x.value), (1 - steepest**2) * x.error, host=x.host)
+
+    def atan2(self, y: Bounded, x: Number) -> Bounded:
+        a, b, host = self.pair(y, x)
+        up, along = size(a.value), size(b.value)
+        # What turns a point by the angle is its move over its distance, at the nearest.
+        room = np.maximum(np.hypot(up, along) - np.hypot(a.error, b.error), 0) ** 2
+        turn = (along + b.error) * a.error + (up + a.error) * b.error
+        error = np.minimum(turn / np.where(room > 0, room, 1), 7)
+        # Any angle, 2 pi and its rounding, where it may be that of zero or on either side of pi.
+        lost = (room == 0) | ((b.value < 0) & (up <= a.error))
+        error = np.where(lost & ((a.error > 0) | (b.error > 0)), 7.0, error)
+        return self.function(np.arctan2(a.value, b.value), error, host=host)
+
+    def floor(self, x: Bounded) -> Bounded:
+        return self._step(x, np.floor)
+
+    def ceil(self, x: Bounded) -> Bounded:
+        return self._step(x, np.ceil)
+
+    def round(self, x: Bounded) -> Bounded:
+        return self._step(x, np.round)
+
+    def _step(self, x: Bounded, step: Callable[[Any], Any]) -> Bounded:
+        """A function that rises in steps: exact, but where the limit can reach another step."""
+        value, reach = step(x.value), LIMIT * x.error
+        error = np.maximum(step(x.value + reach) - value, value - step(x.value - reach))
+        return Bounded(self, value, error.astype(np.float64) / LIMIT, host=x.host)
 
     def sum(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
         over = {"axis": axis, "keepdims": keepdims}
@@ -306,8 +467,93 @@ class Arithmetic:
         n = n // max(1, value.size)
         total = np.sum(size(x.value) + x.error, **over)
         error = np.sum(x.error, **over) + terms(n) * self.own(total)
+        if not total.max(initial=0) <= HUGE[self.dtype]:
+            error = self._beyond(total, error)
         return Bounded(self, value, error)
+
+    def mean(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
+        total = self.sum(x, axis=axis, keepdims=keepdims)
+        return total / (x.size // max(1, total.size))
+
+    def prod(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
+        over = {"axis": axis, "keepdims": keepdims}
+        value, most = np.prod(x.value, **over), np.prod(size(x.value) + x.error, **over)
+        some = np.where(x.value == 0, 1, size(x.value))
+        parts = np.expm1(np.sum(np.log1p(x.error / some), **over))
+        error = np.where(value == 0, most, size(value) * parts)
+        n = x.size // max(1, value.size)
+        return self.rounded(value, error + max(n - 2, 0) * self.own(most))
 
     def max(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
         over = {"axis": axis, "keepdims": keepdims}
         return Bounded(self, np.max(x.value, **over), np.max(x.error, **over))
+
+    def min(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
+        return -self.max(-x, axis=axis, keepdims=keepdims)
+
+    def any(self, x: Doubtful, *, axis: Any = None, keepdims: bool = False) -> Doubtful:
+        over = {"axis": axis, "keepdims": keepdims}
+        settled = np.any(x.value & ~x.doubt, **over)
+        return Doubtful(np.any(x.value, **over), np.any(x.doubt, **over) & ~settled)
+
+    def all(self, x: Doubtful, *, axis: Any = None, keepdims: bool = False) -> Doubtful:
+        return ~self.any(~x, axis=axis, keepdims=keepdims)
+
+    # The same numbers at other places.
+
+    def reshape(self, x: Bounded, shape: Any) -> Bounded:
+        return x.moved(lambda a: np.reshape(a, shape))
+
+    def permute_dims(self, x: Bounded, axes: Any) -> Bounded:
+        return x.moved(lambda a: np.transpose(a, axes))
+
+    def matrix_transpose(self, x: Bounded) -> Bounded:
+        return x.mT
+
+    def expand_dims(self, x: Bounded, *, axis: Any = 0) -> Bounded:
+        return x.moved(lambda a: np.expand_dims(a, axis))
+
+    def squeeze(self, x: Bounded, axis: Any) -> Bounded:
+        return x.moved(lambda a: np.squeeze(a, axis))
+
+    def broadcast_to(self, x: Bounded, shape: Any) -> Bounded:
+        return x.moved(lambda a: np.broadcast_to(a, shape))
+
+    def flip(self, x: Bounded, *, axis: Any = None) -> Bounded:
+        return x.moved(lambda a: np.flip(a, axis))
+
+    def roll(self, x: Bounded, shift: Any, *, axis: Any = None) -> Bounded:
+        return x.moved(lambda a: np.roll(a, shift, axis))
+
+    def tril(self, x: Bounded, *, k: int = 0) -> Bounded:
+        return x.moved(lambda a: np.tril(a, k))
+
+    def triu(self, x: Bounded, *, k: int = 0) -> Bounded:
+        return x.moved(lambda a: np.triu(a, k))
+
+    def concat(self, xs: Any, *, axis: Any = 0) -> Bounded:
+        return self._together(xs, lambda parts: np.concatenate(parts, axis))
+
+    def stack(self, xs: Any, *, axis: int = 0) -> Bounded:
+        return self._together(xs, lambda parts: np.stack(parts, axis))
+
+    def _together(self, xs: Any, join: Callable[[Any], Any]) -> Bounded:
+        held = [self.cast(self.scalar(x)) for x in xs]
+        return Bounded(self, join([x.value for x in held]), join([x.error for x in held]))
+
+    @property
+    def linalg(self) -> "Linalg":
+        return Linalg(self)
+
+
+class Linalg:
+    """What the reference uses of the extension for linear algebra."""
+
+    def __init__(self, arithmetic: Arithmetic) -> None:
+        self.arithmetic = arithmetic
+
+    def diagonal(self, x: Bounded) -> Bounded:
+        return x.moved(lambda a: np.diagonal(a, axis1=-2, axis2=-1))
+
+    def trace(self, x: Bounded) -> Bounded:
+        return self.arithmetic.sum(self.diagonal(x), axis=-1)

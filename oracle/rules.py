@@ -2,10 +2,12 @@
 
 import functools
 import importlib
+import inspect
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 from goldstep import spec
@@ -18,7 +20,7 @@ Hyper = dict[str, Any]
 Lines = tuple[tuple[str, str], ...]
 """What some lines of a reference module say instead, as (tag, code)."""
 
-Readings = Mapping[str, str | Lines]
+Readings = Mapping[str, Any]
 """Which dialect, or which trap, is meant for a rule: `{"adam": "epsilon-hat"}`. A reading that the
 specification does not name is given by its lines."""
 
@@ -56,7 +58,7 @@ def iterations(name: str) -> dict[str, str]:
 @functools.cache
 def _read(
     name: str,
-    meant: frozenset[tuple[str, str | Lines]],
+    meant: frozenset[tuple[str, Any]],
     wrap: Callable[[FunctionType], object] | None,
 ) -> ModuleType:
     plain, said = module(name), dict(meant).get(name)
@@ -64,9 +66,14 @@ def _read(
         msg = f"{name} has no dialect or trap {said!r}; it has {', '.join(readings(name))}"
         raise LookupError(msg)
     lines = readings(name)[said]["code"] if isinstance(said, str) else dict(said or ())
-    called = {a: getattr(_read(i, meant, None), a) for a, i in iterations(name).items()}
-    names = {a: wrap(f) if wrap else f for a, f in called.items()}
-    if not lines and all(f is vars(plain)[a] for a, f in names.items()):
+    # A reading may call another iteration than the rule does, by its name.
+    other = {
+        i for i in spec.names("iterations") if i in re.findall(r"\w+", " ".join(lines.values()))
+    }
+    calls = iterations(name) | {i: i for i in other}
+    called = {a: getattr(_read(i, meant, None), a) for a, i in calls.items()}
+    names = {a: wrap(f) if wrap and on_matrices(calls[a]) else f for a, f in called.items()}
+    if not lines and all(f is vars(plain).get(a) for a, f in names.items()):
         return plain
     return link.variant(plain, lines, names)
 
@@ -78,23 +85,49 @@ def read(
 ) -> ModuleType:
     """The reference module of a rule in the dialects (or traps) that are meant.
 
-    `wrap` is put around every iteration that the rule calls. Raises LookupError if a rule has no
-    such dialect or trap.
+    `wrap` is put around every iteration on matrices that the rule calls. Raises LookupError if a
+    rule has no such dialect or trap.
     """
     return _read(name, frozenset((meant or {}).items()), wrap)
+
+
+def on_matrices(name: str) -> bool:
+    """Whether an iteration is one on matrices, and not one that goes from number to number."""
+    return bool(spec.load("iterations", name)["theta"] != "tensor")
+
+
+def alone(name: str) -> bool:
+    """Whether an iteration can be asked by itself: it takes one matrix and its hyper-parameters."""
+    _, *more = inspect.signature(getattr(module(name), name)).parameters
+    return more == list(spec.load("iterations", name)["hyper"])
+
+
+def applied(name: str, f: Callable[..., Any]) -> Any:
+    """An iteration as a rule: what it makes of the gradient becomes the parameter.
+
+    Of several results it is the first.
+    """
+    rows = spec.load("iterations", name)["hyper"]
+    Hyper, State = NamedTuple("Hyper", [(k, Any) for k in rows]), NamedTuple("State", [])  # noqa: N806
+
+    def update(_: Any, g: Any, state: Any, hyper: Any) -> Any:
+        found = f(g, *hyper)
+        return (found[0] if isinstance(found, tuple) else found), state
+
+    return SimpleNamespace(Hyper=Hyper, State=State, init=lambda *_: State(), update=update)
 
 
 class Stage(NamedTuple):
     name: str
     spec: dict[str, Any]
-    module: ModuleType
+    module: Any
 
     def hyper(self, values: Hyper) -> Any:
         return self.module.Hyper(**{k: values[k] for k in self.module.Hyper._fields})
 
 
 class Pipeline(NamedTuple):
-    """Transforms and, last, an optimizer: what a name such as `l2+adam` stands for."""
+    """Transforms and, last, an optimizer, or an iteration by itself: what a name stands for."""
 
     name: str
     stages: tuple[Stage, ...]
@@ -107,7 +140,33 @@ class Pipeline(NamedTuple):
 
     @property
     def matrices_only(self) -> bool:
-        return any(stage.spec["theta"] == "matrix" for stage in self.stages)
+        return any(stage.spec["theta"] in {"matrix", "gram"} for stage in self.stages)
+
+    @property
+    def gram(self) -> bool:
+        """Whether it takes matrices of the form G G^T only, as the inverse roots do."""
+        return any(stage.spec["theta"] == "gram" for stage in self.stages)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is an iteration by itself."""
+        return not isinstance(self.stages[-1].module, ModuleType)
+
+    @property
+    def largest(self) -> float:
+        """The most elements of a tensor that the suite gives it."""
+        return min(stage.spec.get("largest", math.inf) for stage in self.stages)
+
+    @property
+    def arbitrary(self) -> bool:
+        """Whether a state holds singular vectors or eigenvectors, which no equation determines."""
+        return any("gauge" in row for stage in self.stages for row in stage.spec["state"].values())
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether every stage takes a tensor of this shape."""
+        if self.matrices_only and len(shape) != 2:
+            return False
+        return 0 not in shape or all(stage.spec["theta"] == "tensor" for stage in self.stages)
 
     @property
     def given(self) -> dict[str, dict[str, Any]]:
@@ -168,6 +227,11 @@ def pipeline(
     >>> [stage.name for stage in pipeline("l2+adam").stages]
     ['l2', 'adam']
     """
+    if "+" not in name and spec.kind_of(name) == "iterations" and alone(name):
+        f = getattr(read(name, meant), name)
+        f = wrap(f) if wrap and on_matrices(name) else f
+        stage = Stage(name, spec.load("iterations", name), applied(name, f))
+        return Pipeline(name, (stage,))
     stages = tuple(
         Stage(n, spec.load(spec.kind_of(n), n), read(n, meant, wrap)) for n in name.split("+")
     )

@@ -9,7 +9,7 @@ from .case import Case, Layout
 from .replay import Given, Slots, Stepper, Tensors
 from .rounding import Arithmetic, Bounded
 from .rules import Readings, pipeline
-from .sampling import node
+from .sampling import Sampled, node
 
 THETA = "theta"
 """How the parameters are called among the slots of the state."""
@@ -27,6 +27,11 @@ class Moment(NamedTuple):
             for slot, x in (self.state or {}).get(group, {}).items():
                 yield group, slot, x
             yield group, THETA, theta
+
+
+def unbounded() -> np.errstate:
+    """An unbounded error is infinite, and so is one too large for float64: neither is a mistake."""
+    return np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
 def numpy_dtype(dtype: str) -> np.dtype[Any]:
@@ -69,14 +74,16 @@ class Truth:
         scalar = self.arithmetic.scalar
         return {k: scalar(v) if isinstance(v, float) else v for k, v in hyper.items()}
 
-    def _stepper(self) -> Stepper:
+    def _stepper(self) -> Stepper | Sampled:
         stages = pipeline(self.case.rule, self.meant, node(self.arithmetic))
         hyper = self._scalars(stages.check(self.case.hyper))
-        return Stepper(stages, hyper, self._tensors(self.layout.join(self.case.params)))
+        params = self._tensors(self.layout.join(self.case.params))
+        if stages.arbitrary:
+            return Sampled(self.arithmetic, pipeline(self.case.rule, self.meant), hyper, params)
+        return Stepper(stages, hyper, params)
 
-    def _advance(self, step: Stepper, t: int) -> Moment:
-        # An unbounded error is infinite, and so is one too large for float64.
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    def _advance(self, step: Stepper | Sampled, t: int) -> Moment:
+        with unbounded():
             return Moment(step(self.grads[t], **self.changes[t], **self.given[t]), step.state())
 
     def free(self) -> Iterator[Moment]:
@@ -128,7 +135,8 @@ class Truth:
         def held(x: Any) -> Any:
             if not isinstance(x, Bounded):
                 return x
-            return float(x.value.astype(scalar)) if x.host else x.value.astype(dtype)
+            with unbounded():
+                return float(x.value.astype(scalar)) if x.host else x.value.astype(dtype)
 
         state = {g: {k: held(x) for k, x in s.items()} for g, s in (moment.state or {}).items()}
         return Moment({g: held(x) for g, x in moment.params.items()}, state)

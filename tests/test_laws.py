@@ -1,189 +1,32 @@
-"""Every law of the specifications: a theorem about the reference, and a mistake that breaks it.
+"""Every law of the specifications: a theorem about the reference, and a mistake that breaks it."""
 
-A theorem bears the name of its law. Its first argument is the rule that it is about, the others are
-drawn as `notation` says. It is computed in float64 that carries its own rounding error: two things
-are the same if rounding explains how they differ, and no tolerance is chosen by hand.
-"""
-
-import inspect
+import ast
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-
-from goldstep import spec
-from goldstep.oracle import Arithmetic, link, module, read
-from goldstep.oracle.rounding import LIMIT, Bounded
-from goldstep.reference.optimizers import adam, muon, sgd
-from goldstep.reference.transforms import l2
-
-xp = Arithmetic("float64")
-xp.truth = np.float64  # its values, too, are what float64 makes of them
-
-SHAPES = [(), (1,), (4,), (1, 3), (2, 3), (3, 2), (2, 1, 2)]
-MATRICES = [(1, 1), (1, 4), (4, 1), (2, 3), (3, 2), (3, 3)]
-POWERS = st.floats(-6, 6, width=16)
-DOMAINS = {
-    "> 0": st.floats(-6, 1, width=16).filter(bool).map(lambda power: xp.scalar(10.0**power)),
-    ">= 0": st.floats(0, 16, width=16).map(xp.scalar),
-    "[0, 1)": st.floats(0, 1 - 2**-10, width=16).map(xp.scalar),
-    ">= 1": st.integers(1, 6),
-}
-FAR = 2.0**300
-"""Beside gradients that are larger by this, the floor of a normalisation is below rounding."""
-
-# ------------------------------------------------------------------- What is drawn.
-
-
-def scaled(array, power):
-    return xp.tensor(10.0**power * array)
-
-
-def reflection(v):
-    """I - 2 v v' / v' v, which is orthogonal. Every orthogonal matrix is a product of such."""
-    v = xp.tensor(v)
-    return xp.tensor(np.eye(v.shape[0])) - 2 * (v @ v.T) / (v.T @ v)
-
-
-def arrays(shape, least=-8.0):
-    """Zeros, and numbers from 6e-8 to 8."""
-    elements = st.floats(least, 8, width=16)
-    return hnp.arrays(np.float64, shape, elements=elements, fill=st.nothing())
-
-
-def notation(rule):
-    """What may stand for each argument of a theorem. All tensors of one example have one shape."""
-    specified = spec.load(spec.kind_of(rule), rule)
-    shapes = st.sampled_from(MATRICES if specified["theta"] == "matrix" else SHAPES)
-    shape, length = st.shared(shapes, key="shape"), st.shared(st.integers(2, 6), key="length")
-    theta = st.builds(scaled, shape.flatmap(arrays), POWERS)
-    g = st.builds(scaled, shape.flatmap(arrays), st.shared(POWERS, key="g"))
-    factor = st.builds(scaled, shape.flatmap(lambda s: arrays(s, 0.125)), POWERS)
-    hyper = {name: DOMAINS[row["domain"]] for name, row in specified["hyper"].items()}
-    return hyper | {
-        "hyper": st.builds(getattr(module(rule), "Hyper", dict), **hyper),
-        "theta": theta,
-        "other": theta,
-        "g": g,
-        "grads": length.flatmap(lambda n: st.lists(g, min_size=n, max_size=n)),
-        "factors": length.flatmap(lambda n: st.lists(factor, min_size=n, max_size=n)),
-        "model": st.dictionaries(
-            st.sampled_from("abc"), st.builds(scaled, shapes.flatmap(arrays), POWERS), min_size=1
-        ),
-        "c": DOMAINS["> 0"],
-        "share": st.floats(0.01, 1).map(xp.scalar),
-        "q": shape.flatmap(lambda s: arrays((s[0], 1)).filter(np.any).map(reflection)),
-        "p": shape.flatmap(lambda s: arrays((s[1], 1)).filter(np.any).map(reflection)),
-        "random": st.randoms(use_true_random=False),
-    }
-
-
-# ------------------------------------------------------------------- What is said of it.
-
-
-def room(a, b):
-    """By how much rounding can have moved `a` and `b` apart."""
-    error = LIMIT * (a.error + b.error)
-    if not np.all(np.isfinite(error)):
-        msg = "rounding leaves nothing of this example"
-        raise ArithmeticError(msg)
-    return error
-
-
-def same(a, b):
-    return a.shape == b.shape and bool(np.all(abs(a.value - b.value) <= room(a, b)))
-
-
-def identical(a, b):
-    return np.array_equal(a.value, b.value)
-
-
-def at_most(a, b):
-    return bool(np.all(a.value - b.value <= room(a, b)))
-
-
-def norm(*tensors):
-    return xp.sqrt(sum(xp.sum(x * x) for x in tensors))
-
-
-def flat(model):
-    """All tensors of a model as one vector."""
-    parts = [(np.ravel(x.value), np.ravel(x.error)) for x in model.values()]
-    return Bounded(xp, *map(np.concatenate, zip(*parts, strict=True)))
-
-
-def singular_values(matrix):
-    """From the largest down, each with its error (Weyl; LAPACK's own is below size * eps)."""
-    found = np.linalg.svd(matrix.value, compute_uv=False)
-    own = matrix.value.size * 2 * xp.unit * found[0]
-    return Bounded(xp, found, np.full(found.shape, own + np.linalg.norm(matrix.error)))
-
-
-def run(rule, hyper, theta, grads):
-    """The parameters and the states of an optimizer, both from the start on."""
-    thetas, states = [theta], [rule.init(theta, hyper)]
-    for g in grads:
-        theta, state = rule.update(thetas[-1], g, states[-1], hyper)
-        thetas.append(theta)
-        states.append(state)
-    return thetas, states
-
-
-def transform(rule, hyper, theta, g):
-    """The parameters and the gradient that a transform leaves to the rule behind it."""
-    theta, g, _ = rule.update(theta, g, rule.init(theta, hyper), hyper)
-    return theta, g
-
-
-def before_sgd(rule, hyper, theta, grads, lr):
-    """The parameters, from the start on, of SGD behind a transform."""
-    thetas = [theta]
-    for g in grads:
-        theta, seen = transform(rule, hyper, thetas[-1], g)
-        thetas.append(sgd.update(theta, seen, (), sgd.Hyper(lr))[0])
-    return thetas
-
-
-LAWS = {
-    f"test_{rule}_{law['name'].replace('-', '_')}"
-    for kind in spec.KINDS
-    for rule in spec.names(kind)
-    for law in spec.load(kind, rule)["law"]
-}
-ON_A_MUTANT = {}
-"""Every theorem, by name, as said of a rule for which it is false."""
-
-ALWAYS = settings(
-    max_examples=50,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow],
+from laws import (
+    FAR,
+    LIMIT,
+    at_most,
+    before_sgd,
+    broken,
+    flat,
+    identical,
+    law,
+    norm,
+    run,
+    same,
+    singular_values,
+    transform,
+    xp,
 )
 
-
-def law(*, broken_by):
-    """Declare a theorem, and by which dialect, trap or {tag: line} of its rule it is broken."""
-
-    def declare(theorem):
-        rule, *arguments = inspect.signature(theorem).parameters
-        drawn = {name: notation(rule)[name] for name in arguments}
-
-        def said_of(reference, how=ALWAYS):
-            with_infinite_errors = np.errstate(divide="ignore", invalid="ignore")(theorem)
-            return how(given(**{rule: st.just(reference)}, **drawn)(with_infinite_errors))
-
-        named = isinstance(broken_by, str)
-        mutant = read(rule, {rule: broken_by}) if named else link.variant(module(rule), broken_by)
-        ON_A_MUTANT[theorem.__name__] = said_of(mutant, settings(ALWAYS, phases=[Phase.generate]))
-        return said_of(module(rule))
-
-    return declare
-
+from goldstep import spec
+from goldstep.oracle import read
+from goldstep.reference.optimizers import adam, muon, sgd
+from goldstep.reference.transforms import l2
 
 # ------------------------------------------------------------------- Optimizers.
 
@@ -489,12 +332,29 @@ def test_l2_leaves_the_parameter(l2, hyper, theta, g):
 
 # ------------------------------------------------------------------- Laws and theorems.
 
+LAWS = {
+    f"test_{rule}_{law['name'].replace('-', '_')}"
+    for kind, rule in spec.every()
+    for law in spec.load(kind, rule)["law"]
+}
+
+
+def theorems():
+    """The names of all theorems, of every file of them."""
+    for path in Path(__file__).parent.glob("test_laws*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert "test_a_mistake_breaks" in functions, path
+        for name, function in functions.items():
+            if any(ast.unparse(d).startswith("law(") for d in function.decorator_list):
+                yield name
+
 
 def test_every_law_is_a_theorem_and_every_theorem_a_law():
-    assert set(ON_A_MUTANT) == LAWS
+    assert sorted(theorems()) == sorted(LAWS)
 
 
-@pytest.mark.parametrize("theorem", ON_A_MUTANT)
+@pytest.mark.parametrize("theorem", broken(__name__))
 def test_a_mistake_breaks(theorem):
     with pytest.raises(AssertionError):
-        ON_A_MUTANT[theorem]()
+        theorem()

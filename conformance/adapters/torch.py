@@ -9,6 +9,7 @@ version = torch.__version__
 dialects = {
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
+    "rmsprop_centered": "epsilon-and-rate-outside",
     "clip_by_global_norm": "epsilon-in-the-norm",
     "newton_schulz": "clamped-norm",
 }
@@ -21,7 +22,8 @@ def betas(h):
     return {"betas": (h["beta1"], h["beta2"]), "eps": h["eps"]}
 
 
-# By rule: the class, its arguments beside lr and weight_decay, and where it keeps its state.
+# By rule: the class, its arguments beside lr and weight_decay, and where it keeps its state; None
+# where it does not keep all of it, and can only be watched.
 OPTIMIZERS = {
     "sgd": (optim.SGD, lambda _: {}, {}),
     "heavy_ball": (
@@ -33,6 +35,11 @@ OPTIMIZERS = {
         optim.SGD,
         lambda h: {"momentum": h["momentum"], "nesterov": True},
         {"v": "momentum_buffer"},
+    ),
+    "damped_momentum": (
+        optim.SGD,
+        lambda h: {"momentum": h["momentum"], "dampening": h["dampening"]},
+        None,
     ),
     "adagrad": (
         optim.Adagrad,
@@ -46,6 +53,32 @@ OPTIMIZERS = {
         optim.RMSprop,
         lambda h: {"alpha": h["rho"], "eps": h["eps"]},
         {"v": "square_avg"},
+    ),
+    "rmsprop_momentum": (
+        optim.RMSprop,
+        lambda h: {"alpha": h["rho"], "eps": h["eps"], "momentum": h["momentum"]},
+        {"v": "square_avg", "b": "momentum_buffer"},
+    ),
+    "rmsprop_centered": (
+        optim.RMSprop,
+        lambda h: {
+            "alpha": h["rho"],
+            "eps": h["eps"],
+            "momentum": h["momentum"],
+            "centered": True,
+        },
+        {"v": "square_avg", "m": "grad_avg", "b": "momentum_buffer"},
+    ),
+    "adadelta": (
+        optim.Adadelta,
+        lambda h: {"rho": h["rho"], "eps": h["eps"]},
+        {"v": "square_avg", "u": "acc_delta"},
+    ),
+    "adamax": (optim.Adamax, betas, {"m": "exp_avg", "u": "exp_inf", "t": "step"}),
+    "amsgrad": (
+        optim.Adam,
+        lambda h: betas(h) | {"amsgrad": True},
+        {"m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq", "t": "step"},
     ),
     "adam": (optim.Adam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adamw": (optim.AdamW, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
@@ -107,4 +140,5 @@ def make(rule, hyper, params):
     decay = {"weight_decay": hyper.get("weight_decay", 0.0)}
     optimizer = cls(tensors.values(), lr=hyper["lr"], **decay, **arguments(hyper))
     max_norm = hyper["max_norm"] if "clip_by_global_norm" in transforms else None
-    return Step(optimizer, keys, tensors, max_norm)
+    step = Step(optimizer, keys, tensors, max_norm)
+    return step if keys is not None else step.__call__

@@ -1,0 +1,575 @@
+"""Fixtures: a case with its truth, in files for which a reader takes an hour in any language.
+
+A fixture is a folder with `fixture.json`, which says what was asked, and `data.safetensors`, which
+holds every number: inputs, the truth after each step and between, and how far from it a right
+implementation may be. `README` below is the description that goes with them.
+"""
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from goldstep import spec
+
+from . import link, rules, safetensors
+from .case import Case, Layout
+from .replay import Stepper
+from .rounding import LIMIT, Arithmetic, Bounded, Doubtful
+from .rules import Pipeline, Readings, Stage, pipeline
+from .safetensors import Array, FormatError, demand
+from .sampling import node
+from .truth import THETA, Moment, Truth, numpy_dtype
+
+FORMAT = 1
+JSON, DATA, SUMS = "fixture.json", "data.safetensors", "SHA256SUMS"
+BESIDE = ("README.md", "fixture.schema.json")
+"""What lies beside the fixtures of a folder."""
+
+MOST = 100_000
+"""The most numbers that are exported as JSON."""
+
+Call = list[tuple[str, str, Any]]
+"""What one update assigned: tag, name, value, in order."""
+
+
+class Watched(Truth):
+    """The truth of a case, with what every tagged line assigned on the way."""
+
+    def __init__(self, case: Case, arithmetic: Arithmetic, meant: Readings | None = None) -> None:
+        super().__init__(case, arithmetic, meant, Layout(case, apart=True))
+        self.calls: dict[str, list[Call]] = {}
+        self.between: list[dict[str, Any]] = []
+        """By step, what was assigned: values by `tag/name`, or by `tag/name/tensor`."""
+
+    def _stages(self) -> Pipeline:
+        plain = pipeline(self.case.rule, self.meant, node(self.arithmetic))
+        return Pipeline(plain.name, tuple(self._watched(stage) for stage in plain.stages))
+
+    def _watched(self, stage: Stage) -> Stage:
+        said = rules.readings(stage.name).get(self.meant.get(stage.name, ""), {"code": {}})["code"]
+        code = link.tagged(rules.module(stage.name)) | said
+        lines = {tag: link.reporting(tag, line.strip()) for tag, line in code.items()}
+        names: dict[str, object] = {a: vars(stage.module)[a] for a in rules.iterations(stage.name)}
+        calls = self.calls.setdefault(stage.name, [])
+
+        def seen(tag: str, **values: Any) -> Any:
+            calls[-1] += [(tag, name, value) for name, value in values.items()]
+            return next(iter(values.values()))
+
+        module = link.variant(rules.module(stage.name), lines, names | {"seen_": seen})
+        _note_calls(module, calls)
+        return stage._replace(module=module)
+
+    def _stepper(self) -> Stepper:
+        stages = self._stages()
+        hyper = self._scalars(stages.check(self.case.hyper))
+        return Stepper(stages, hyper, self._tensors(self.layout.join(self.case.params)))
+
+    def _advance(self, step: Stepper, t: int) -> Moment:
+        for calls in self.calls.values():
+            calls.clear()
+        moment = super()._advance(step, t)
+        there = [name for name, g in self.case.grads[t].items() if g is not None]
+        found: dict[str, Any] = {}
+        for stage in step.pipeline.stages:
+            whole = stage.spec["scope"] == "model"
+            for name, call in zip([None] if whole else there, self.calls[stage.name], strict=False):
+                for tag, variable, value in call:
+                    for key, one in _parts(f"{tag}/{variable}", value):
+                        full = key if name is None else f"{key}/{name}"
+                        again = sum(k == full or k.startswith(f"{full}~") for k in found)
+                        found[f"{full}~{again}" if again else full] = one
+        self.between.append(found)
+        return moment
+
+
+def _note_calls(module: ModuleType, calls: list[Call]) -> None:
+    """Begin a new list of what is seen at every call of the module's update."""
+    update: Callable[..., Any] = module.update
+
+    @functools.wraps(update)
+    def noted(*args: Any) -> Any:
+        calls.append([])
+        return update(*args)
+
+    vars(module)["update"] = noted
+
+
+def _parts(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The numbers in a value that a line assigned, each with its name."""
+    if isinstance(value, dict):
+        for name, x in value.items():
+            yield f"{key}/{name}", x
+    elif isinstance(value, list | tuple):
+        for i, x in enumerate(value):
+            yield from _parts(f"{key}.{i}", x)
+    elif isinstance(value, Bounded | Doubtful | int | float):
+        yield key, value
+
+
+class Quantity(NamedTuple):
+    """One number array of the truth: hi + lo, and how far from it one may be."""
+
+    hi: Array
+    lo: Array
+    bound: Array
+
+
+def quantity(x: Any, arithmetic: Arithmetic) -> Quantity:
+    """`hi` is the truth rounded once to the type under test, `lo` what that left over."""
+    value: Any
+    error: Any
+    if isinstance(x, Doubtful):
+        value, error = np.asarray(x.value, float), np.asarray(x.doubt, float) / LIMIT
+    elif isinstance(x, Bounded):
+        value, error = x.value, x.error
+    else:
+        value = np.float64(x)
+        error = 0.0 if isinstance(x, int) else abs(x) * arithmetic.scalar_unit
+    wide = arithmetic.scalar_dtype if isinstance(x, Bounded) and x.host else arithmetic.dtype
+    held = np.dtype(float) if isinstance(x, int) else numpy_dtype(wide)
+    hi = np.asarray(value).astype(held)
+    lo = np.asarray(value - hi.astype(np.asarray(value).dtype), np.float64)
+    return Quantity(hi, lo, np.broadcast_to(np.asarray(LIMIT * error, np.float64), hi.shape))
+
+
+def stacked(name: str, rows: list[Quantity | None]) -> dict[str, Array]:
+    """The arrays of a quantity with the steps as leading axis; zero in steps without one.
+
+    A quantity whose shape changes from step to step stands by itself at each step.
+    """
+    there = [row for row in rows if row is not None]
+    if len({row.hi.shape for row in there}) > 1:
+        return {
+            f"{name}/{part}/{t}": np.asarray(getattr(row, part))
+            for t, row in enumerate(rows, 1)
+            if row is not None
+            for part in Quantity._fields
+        }
+    found = {}
+    for part in Quantity._fields:
+        zero = np.zeros_like(getattr(there[0], part))
+        found[f"{name}/{part}"] = np.stack([zero if r is None else getattr(r, part) for r in rows])
+    return found
+
+
+Numbers = tuple[dict[str, Array], dict[str, str]]
+"""The arrays of a fixture by name, and where there each variable of each equation is."""
+
+
+def numbers(case: Case, arithmetic: Arithmetic, meant: Readings | None = None) -> Numbers:
+    """Every number of a fixture."""
+    dtype, steps = numpy_dtype(arithmetic.dtype), range(len(case.grads))
+    truth = Watched(case, arithmetic, meant)
+    free = list(truth.free())
+    truth.between.clear()
+    golden = truth.golden()
+    forced, between = list(truth.forced(golden)), truth.between
+
+    hyper, values = case.pipeline.check(case.hyper), []
+    for changes in case.changes:
+        hyper = hyper | changes
+        values.append(hyper)
+    found = {f"hyper/{k}": np.array([float(h[k]) for h in values]) for k in hyper}
+    for name, theta in case.params.items():
+        grads = [g[name] for g in case.grads]
+        zero = np.zeros(np.shape(theta), dtype)
+        found[f"grad/{name}"] = np.stack([zero if g is None else g.astype(dtype) for g in grads])
+        found[f"present/{name}"] = np.array([g is not None for g in grads], np.uint8)
+    for tensor, slot, x in golden[0].slots():
+        number = isinstance(x, int | float)
+        found[f"start/{slot}/{tensor}"] = np.asarray(x, float if number else dtype)
+    for mode, moments in (("step", forced), ("run", free)):
+        by_name = [{f"{slot}/{tensor}": x for tensor, slot, x in m.slots()} for m in moments]
+        for name in by_name[0]:
+            rows = [quantity(moment[name], arithmetic) for moment in by_name]
+            found |= stacked(f"{mode}/{name}", list(rows))
+    where: dict[str, str] = {}
+    parts: dict[str, dict[str, Array]] = {}
+    for name in dict.fromkeys(name for step in between for name in step):
+        there = [between[t].get(name) for t in steps]
+        rows_or_none = [None if x is None else quantity(x, arithmetic) for x in there]
+        tag, variable, *rest = name.split("/", 2)
+        made = stacked(f"between/{name}", rows_or_none)
+        # What an equation says of the state or the parameters last is what stands after the step.
+        last = {f"step/{variable}/{n.split('/', 3)[3]}": x for n, x in made.items() if rest}
+        same = bool(last) and all(k in found and np.array_equal(found[k], last[k]) for k in last)
+        where.setdefault(f"{tag}/{variable}", "step" if same else "between")
+        if not same:
+            where[f"{tag}/{variable}"] = "between"
+        parts[name] = made
+    for name, made in parts.items():
+        tag, variable, *_ = name.split("/", 2)
+        if where[f"{tag}/{variable}"] == "between":
+            found |= made
+    places = {
+        k: f"step/{k.split('/')[1]}" if place == "step" else f"between/{k}"
+        for k, place in where.items()
+    }
+    return found | _given(case, dtype), places
+
+
+def _given(case: Case, dtype: np.dtype[Any]) -> dict[str, Array]:
+    """What is given beside the gradients: numbers, or arrays of each tensor, by step."""
+    found = {}
+    for name, first in (case.given[0] if case.given else {}).items():
+        if isinstance(first, float):
+            found[f"given/{name}"] = np.array([given[name] for given in case.given], dtype)
+            continue
+        for tensor in first:
+            rows = [given[name][tensor] for given in case.given]
+            one = next((x for x in rows if x is not None), None)
+            if one is not None:
+                full = [np.zeros_like(one) if x is None else x for x in rows]
+                found[f"given/{name}/{tensor}"] = np.stack(full).astype(dtype)
+    return found
+
+
+def specified(rule: str) -> dict[str, str]:
+    """The sha256 of all that says what a rule is: its specification and its reference, by rule.
+
+    >>> sorted(specified("l2+muon"))
+    ['l2', 'muon', 'newton_schulz']
+    """
+    stages = rule.split("+")
+    names = [*stages, *(i for stage in stages for i in rules.iterations(stage).values())]
+    said = {}
+    for name in sorted(set(names)):
+        path = spec.FOLDER / spec.kind_of(name) / f"{name}.toml"
+        text = path.read_text(encoding="utf-8") + link.source(rules.module(name))
+        said[name] = hashlib.sha256(text.encode()).hexdigest()
+    return said
+
+
+def describe(
+    case: Case, arithmetic: Arithmetic, meant: Readings, suite: str, places: Mapping[str, str]
+) -> dict[str, Any]:
+    """What `fixture.json` says."""
+    stages = case.pipeline.stages
+    hyper = case.pipeline.check(case.hyper)
+    steps = range(len(case.grads))
+    equations: list[dict[str, Any]] = []
+    for stage in stages:
+        said = rules.readings(stage.name).get(meant.get(stage.name, ""), {})
+        tex, code = said.get("tex", {}), link.tagged(stage.module) | said.get("code", {})
+        equations += [
+            {
+                "tag": e["tag"],
+                "tex": tex.get(e["tag"], e["tex"]),
+                "code": code[e["tag"]].strip(),
+                "says": e["says"],
+                "numbers": {
+                    k.partition("/")[2]: place
+                    for k, place in places.items()
+                    if k.startswith(f"{e['tag']}/")
+                },
+            }
+            for e in stage.spec["equation"]
+        ]
+    return {
+        "format": FORMAT,
+        "id": f"{case.id}/{arithmetic.dtype}",
+        "suite": suite,
+        "specification": specified(case.rule),
+        "rule": case.rule,
+        "readings": dict(meant),
+        "arithmetic": {
+            "tensors": arithmetic.dtype,
+            "scalars": arithmetic.scalar_dtype,
+            "iterations": arithmetic.iteration,
+        },
+        "steps": len(case.grads),
+        "tensors": {
+            name: {
+                "shape": list(np.shape(theta)),
+                "absent": [t + 1 for t in steps if case.grads[t][name] is None],
+            }
+            for name, theta in case.params.items()
+        },
+        "hyper": {k: {"value": v, "hex": float(v).hex()} for k, v in hyper.items()},
+        "changes": list(case.changes),
+        "state": {k: row["is"] for stage in stages for k, row in stage.spec["state"].items()},
+        "equations": equations,
+    }
+
+
+def make(
+    case: Case, arithmetic: Arithmetic, meant: Readings | None = None, suite: str = ""
+) -> dict[str, bytes]:
+    """The files of the fixture of a case, by name."""
+    arrays, places = numbers(case, arithmetic, meant)
+    said = describe(case, arithmetic, meant or {}, suite, places)
+    data = safetensors.dump(arrays, said["id"])
+    return {JSON: (_text(said) + "\n").encode(), DATA: data}
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> int:
+    """Write fixtures, with their description and checksums, into a new or empty folder.
+
+    Gives back how many bytes there are. Raises FileExistsError if something is there already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        msg = f"{folder} is not empty: give a folder that is, or is not there yet"
+        raise FileExistsError(msg)
+    beside = Path(__file__).parent
+    every = dict(files)
+    for name in BESIDE:
+        every[name] = (beside / f"fixture.{name.removeprefix('fixture.')}").read_bytes()
+    sums = [f"{hashlib.sha256(every[name]).hexdigest()}  {name}\n" for name in sorted(every)]
+    every[SUMS] = "".join(sums).encode()
+    for name, data in every.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return sum(map(len, every.values()))
+
+
+LINE = re.compile(r"([0-9a-f]{64})  ((?:[A-Za-z0-9_@+-][A-Za-z0-9_@+.-]*/)?[A-Za-z][A-Za-z0-9.]*)")
+"""A line of the checksums. No name can lead out of the folder."""
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """The sha256 of every file of a folder, by name, as the folder lists them."""
+    name = f"{folder.name}/{SUMS}"
+    text = _bytes(folder / SUMS, name)
+    sums: dict[str, str] = {}
+    for number, line in enumerate(text.decode("ascii", "replace").splitlines(), 1):
+        m = LINE.fullmatch(line)
+        demand(m, name, f"line {number}", "is no checksum of a file in this folder")
+        assert m is not None
+        demand(m[2] not in sums, name, f"line {number}", f"{m[2]} stands twice")
+        sums[m[2]] = m[1]
+    demand(sums, name, "lines", "there are none")
+    return sums
+
+
+def verified(folder: Path) -> dict[str, bytes]:
+    """The files of a folder, each as its checksum says. Raises FormatError for any other."""
+    sums = read_sums(folder)
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    stray = sorted(there ^ {SUMS, *sums})
+    demand(not stray, folder.name, "files", f"{stray[:3]} are only there, or only in {SUMS}")
+    files = {}
+    for name, due in sums.items():
+        path = folder / name
+        whole = f"{folder.name}/{name}"
+        links = path.is_symlink() or path.parent.is_symlink()
+        demand(not links, whole, "file", "is a link, and may lead anywhere")
+        files[name] = _bytes(path, whole)
+        found = hashlib.sha256(files[name]).hexdigest()
+        demand(found == due, whole, "sha256", f"is {found}, not {due}")
+    return files
+
+
+def found(files: Mapping[str, bytes]) -> list[str]:
+    """With what the names of each fixture's files begin: "" of one that stands alone."""
+    return sorted(name.removesuffix(JSON) for name in files if name.rpartition("/")[2] == JSON)
+
+
+FIELDS = {
+    "format": int,
+    "id": str,
+    "suite": str,
+    "specification": dict,
+    "rule": str,
+    "readings": dict,
+    "arithmetic": dict,
+    "steps": int,
+    "tensors": dict,
+    "hyper": dict,
+    "changes": list,
+    "state": dict,
+    "equations": list,
+}
+
+
+class Fixture(NamedTuple):
+    """A fixture as it is read: what it says, and its arrays."""
+
+    said: dict[str, Any]
+    arrays: dict[str, Array]
+
+    def case(self) -> Case:
+        """The case that it is the truth of."""
+        said = self.said
+        wide = {k: x.astype(np.float64) for k, x in self.arrays.items()}
+        params = {n: wide[f"start/{THETA}/{n}"] for n in said["tensors"]}
+        grads = [
+            {
+                n: None if t + 1 in info["absent"] else wide[f"grad/{n}"][t, ...]
+                for n, info in said["tensors"].items()
+            }
+            for t in range(said["steps"])
+        ]
+        given = [
+            {
+                k: float(wide[f"given/{k}"][t])
+                if row["like"] == "1"
+                else {
+                    n: None
+                    if g is None or f"given/{k}/{n}" not in wide
+                    else wide[f"given/{k}/{n}"][t]
+                    for n, g in grads[t].items()
+                }
+                for k, row in pipeline(said["rule"]).given.items()
+            }
+            for t in range(said["steps"])
+        ]
+        hyper = {k: row["value"] for k, row in said["hyper"].items()}
+        name = said["id"].rpartition("/")[0]
+        beside = given if any(given) else ()
+        return Case(name, said["rule"], hyper, params, grads, said["changes"], beside)
+
+    def arithmetic(self) -> Arithmetic:
+        kinds = self.said["arithmetic"]
+        return Arithmetic(kinds["tensors"], kinds["scalars"], kinds["iterations"])
+
+
+def load(files: Mapping[str, bytes], at: str = "", name: str = "") -> Fixture:
+    """The fixture whose files begin with `at`, every field of it checked.
+
+    `name` is what to call the folder in messages. Raises FormatError.
+    """
+    file = f"{name}/{at}{JSON}"
+    said = safetensors.parse_json(files[at + JSON], file, "text")
+    fields = isinstance(said, dict) and set(said) == set(FIELDS)
+    demand(fields, file, "text", f"must say {', '.join(FIELDS)}, and nothing else")
+    for key, kind in FIELDS.items():
+        demand(type(said[key]) is kind, file, key, f"is no {kind.__name__}")
+    demand(said["format"] == FORMAT, file, "format", f"is {said['format']}; this reads {FORMAT}")
+    _check_said(said, file)
+    where = f"{name}/{at}{DATA}"
+    demand(at + DATA in files, where, "file", "is not there")
+    found, owner = safetensors.load(files[at + DATA], where)
+    demand(owner == said["id"], where, "__metadata__", f"is {owner!r}, not {said['id']!r}")
+    for tensor, info in said["tensors"].items():
+        for key, shape in (
+            (f"start/{THETA}/{tensor}", info["shape"]),
+            (f"grad/{tensor}", [said["steps"], *info["shape"]]),
+        ):
+            x = found.get(key)
+            right = x is not None and list(x.shape) == shape
+            demand(right, where, f"tensor {key!r}", f"is not there in shape {shape}")
+    return Fixture(said, found)
+
+
+def _known(rule: str) -> bool:
+    return all(part in {name for _, name in spec.every()} for part in rule.split("+"))
+
+
+def _check_said(said: dict[str, Any], file: str) -> None:
+    """Check the inside of what a fixture says, as far as it is used."""
+    kinds = said["arithmetic"]
+    known = {"float64", "float32", "bfloat16"}
+    right = set(kinds) == {"tensors", "scalars", "iterations"} and set(kinds.values()) <= known
+    demand(right, file, "arithmetic", "must say tensors, scalars and iterations, each a type")
+    demand(said["tensors"], file, "tensors", "there are none")
+    parts = specified(said["rule"]) if _known(said["rule"]) else {}
+    words = all(type(v) is str for v in said["readings"].values())
+    demand(parts, file, "rule", f"{said['rule']!r} is none that is known here")
+    demand(words and set(said["readings"]) <= set(parts), file, "readings", "are of other rules")
+    try:
+        stages = pipeline(said["rule"], said["readings"])
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        demand(False, file, "rule", str(error))  # noqa: FBT003
+    for tensor, info in said["tensors"].items():
+        where = f"tensors: {tensor!r}"
+        keys = isinstance(info, dict) and set(info) == {"shape", "absent"}
+        demand(keys, file, where, "must say shape and absent")
+        for key, least in (("shape", 0), ("absent", 1)):
+            numbers = isinstance(info[key], list) and all(
+                type(n) is int and n >= least for n in info[key]
+            )
+            demand(numbers, file, f"{where}: {key}", "is no list of whole numbers")
+    rows = stages.rows()
+    demand(set(said["hyper"]) == set(rows), file, "hyper", f"must say {', '.join(rows)}")
+    for key, row in said["hyper"].items():
+        keys = isinstance(row, dict) and set(row) == {"value", "hex"}
+        demand(keys, file, f"hyper: {key}", "must say value and hex")
+        number = type(row["value"]) in {int, float} and float(row["value"]).hex() == row["hex"]
+        demand(number, file, f"hyper: {key}", "is no number, or another in hex")
+    changes = said["changes"]
+    demand(len(changes) == said["steps"] > 0, file, "changes", "are not as many as the steps")
+    for t, change in enumerate(changes, 1):
+        fine = isinstance(change, dict) and set(change) <= set(rows)
+        fine = fine and all(type(v) in {int, float} for v in change.values())
+        demand(fine, file, f"changes: step {t}", "are no hyper-parameters")
+
+
+def differences(fixture: Fixture) -> list[str]:
+    """What is other if a fixture is made again here, and by how much."""
+    said = fixture.said
+    case, arithmetic = fixture.case(), fixture.arithmetic()
+    found = []
+    for rule, digest in specified(said["rule"]).items():
+        if said["specification"].get(rule) != digest:
+            found.append(f"the specification or the reference of {rule} is another one now")
+    again, places = numbers(case, arithmetic, said["readings"])
+    if stray := sorted(again.keys() ^ fixture.arrays.keys()):
+        found.append(f"only in one of the two: {', '.join(stray[:5])}")
+    for name in sorted(again.keys() & fixture.arrays.keys()):
+        old, new = fixture.arrays[name], again[name]
+        if old.shape != new.shape or old.dtype != new.dtype:
+            found.append(f"{name}: was {old.dtype}{old.shape}, is {new.dtype}{new.shape}")
+        elif old.tobytes() != new.tobytes():
+            found.append(f"{name}: {_apart(name, fixture.arrays, again)}")
+    text = describe(case, arithmetic, said["readings"], said["suite"], places)
+    other = [key for key in FIELDS if key != "specification" and text[key] != said[key]]
+    return found + [f"{JSON}: {key} is another one now" for key in other]
+
+
+def _apart(name: str, old: Mapping[str, Array], new: Mapping[str, Array]) -> str:
+    """By how much two arrays of one shape differ."""
+    a, b = (x[name].astype(np.longdouble) for x in (old, new))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        off = np.where(a == b, 0, abs(a - b))
+        text = f"{np.count_nonzero(off)} of {off.size} differ, at most by {off.max():.3g}"
+        bound = f"{name.rpartition('/')[0]}/bound"
+        if name.endswith(("/hi", "/lo")) and bound in new:
+            ratio = np.where(off == 0, 0, off / new[bound])
+            text += f", {np.nanmax(ratio):.3g} of the bound"
+    return text
+
+
+def export(fixture: Fixture, form: str) -> bytes:
+    """A fixture as one file: `json` with exact hexadecimal floats, `npz`, or `safetensors`."""
+    if form == "safetensors":
+        return safetensors.dump(fixture.arrays, _text(fixture.said))
+    if form == "npz":
+        import io  # noqa: PLC0415
+
+        file = io.BytesIO()
+        said = np.frombuffer(_text(fixture.said).encode(), np.uint8)
+        np.savez(file, allow_pickle=False, **{JSON: said}, **fixture.arrays)
+        return file.getvalue()
+    if (count := sum(x.size for x in fixture.arrays.values())) > MOST:
+        msg = f"{count} numbers are too many for JSON, which takes {MOST}: export npz"
+        raise ValueError(msg)
+    data = {
+        name: {
+            "dtype": str(x.dtype),
+            "shape": list(x.shape),
+            "values": [float(n).hex() for n in np.ravel(x)],
+        }
+        for name, x in sorted(fixture.arrays.items())
+    }
+    return (_text(fixture.said | {"data": data}) + "\n").encode()
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1)
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"{name}: file: {error.strerror}"
+        raise FormatError(msg) from None

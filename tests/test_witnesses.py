@@ -1,0 +1,30 @@
+"""Every witness that installs with the tests is run again, and agrees as the specification says."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+from witnessing import difference
+
+from goldstep import spec
+
+LIBRARIES = sorted(path.stem for path in (Path(__file__).parent / "witnesses").glob("*.py"))
+EVERY = [
+    pytest.param(w, id="-".join(filter(None, [library, w.rule, w.dialect, str(i)])))
+    for library in LIBRARIES
+    for i, w in enumerate(importlib.import_module(f"witnesses.{library}").WITNESSES)
+]
+
+
+@pytest.mark.filterwarnings("ignore")  # what a library warns of is its own affair
+@pytest.mark.parametrize("witness", EVERY)
+def test_a_witness_agrees(witness):
+    assert difference(witness) <= witness.tolerance
+
+
+@pytest.mark.parametrize("witness", EVERY)
+def test_a_witness_is_in_the_specification(witness):
+    rule = witness.rule.rpartition("+")[2]
+    rows = spec.load(spec.kind_of(rule), rule)["witness"]
+    said = [f"{row['what']} {row['over']}" for row in rows]
+    assert [s for s in said if witness.what in s and witness.dialect in s]

@@ -1,0 +1,94 @@
+"""keras.optimizers, on jax."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import jax
+import keras
+from witnessing import Witness
+
+jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - else there is no float64
+
+
+def keras_optimizer(factory):
+    """A row's `make` from `factory(hyper)`, which gives a keras optimizer."""
+
+    def made(hyper, theta):
+        keras.config.set_floatx("float64")
+        p = keras.Variable(theta, dtype="float64")
+        optimizer = factory(hyper)
+        optimizer.build([p])
+
+        def step(g, lr=None):
+            if lr is not None:
+                optimizer.learning_rate = lr
+            optimizer.apply([keras.ops.convert_to_tensor(g, dtype="float64")], [p])
+            return keras.ops.convert_to_numpy(p.value).copy()
+
+        return step
+
+    return made
+
+
+def row(rule, what, factory, **options):
+    return Witness(rule, what, keras_optimizer(factory), **options)
+
+
+def betas(h):
+    named = {"beta_1": h["beta1"], "beta_2": h["beta2"], "epsilon": h["eps"]}
+    return {"learning_rate": h["lr"], **named}
+
+
+def rms(h):
+    named = {"rho": h["rho"], "momentum": h["momentum"], "epsilon": h["eps"]}
+    return {"learning_rate": h["lr"], **named}
+
+
+WITNESSES = [
+    row(
+        "adam",
+        "keras.optimizers.Adam",
+        lambda h: keras.optimizers.Adam(**betas(h)),
+        dialect="epsilon-hat",
+    ),
+    row(
+        "adamax",
+        "keras.optimizers.Adamax",
+        lambda h: keras.optimizers.Adamax(**betas(h)),
+        dialect="epsilon-beside-the-maximum",
+    ),
+    row(
+        "amsgrad",
+        "keras.optimizers.Adam",
+        lambda h: keras.optimizers.Adam(**betas(h), amsgrad=True),
+        dialect="epsilon-hat",
+    ),
+    row(
+        "adadelta",
+        "keras.optimizers.Adadelta",
+        lambda h: keras.optimizers.Adadelta(h["lr"], rho=h["rho"], epsilon=h["eps"]),
+    ),
+    row(
+        "rmsprop_momentum",
+        "keras.optimizers.RMSprop",
+        lambda h: keras.optimizers.RMSprop(**rms(h)),
+        dialect="tensorflow",
+    ),
+    row(
+        "rmsprop_centered",
+        "keras.optimizers.RMSprop",
+        lambda h: keras.optimizers.RMSprop(**rms(h), centered=True),
+    ),
+    row(
+        "adafactor",
+        "keras.optimizers.Adafactor",
+        lambda h: keras.optimizers.Adafactor(
+            h["lr"],
+            beta_2_decay=-h["beta2_decay"],
+            epsilon_1=h["eps1"],
+            epsilon_2=h["eps2"],
+            clip_threshold=h["clip"],
+        ),
+    ),
+]
