@@ -6,7 +6,7 @@ import numpy as np
 
 from .case import Case, Layout
 from .replay import Forced, Gradients, Make, Open, Slots, Step, Tensors, make
-from .rounding import numpy_dtype
+from .rounding import narrow, numpy_dtype
 from .truth import THETA, Moment, Truth
 
 
@@ -31,8 +31,9 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
     """Put a case to an implementation and write down what it does.
 
     It runs free, and is forced at each step if it can be; `free=False` leaves out the free run of
-    one that can be forced. Every array that it is given is its own to keep. Raises ContractError
-    if what it gives back has not the names, shapes and type of what it was given.
+    one that can be forced, and so does a coarse type. Every array that it is given is its own to keep. Raises ContractError
+    if what it gives back has not the names, shapes and type of what it was given, and
+    NotImplementedError if it offers too little to be judged.
     """
     case, layout = truth.case, truth.layout
     dtype = numpy_dtype(truth.arithmetic.dtype)
@@ -52,7 +53,13 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
     steps = range(len(case.grads))
     step = offered(case.rule, dict(hyper), fresh(case.params))
     offers, ran, forced = level(step), [], []
-    if free or offers < 2:
+    coarse = narrow(truth.arithmetic.dtype)
+    if coarse and offers < 2:
+        msg = (
+            f"a step from a given moment, and of a run in {truth.arithmetic.dtype} nothing is sure"
+        )
+        raise NotImplementedError(msg)
+    if (free and not coarse) or offers < 2:
         # Where each step is forced, and its state seen, the end of a free run tells enough.
         ran = [taken(step, t, read=offers == 1 or t == steps[-1]) for t in steps]
         step = offered(case.rule, dict(hyper), fresh(case.params))
