@@ -51,12 +51,14 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
     except ModuleNotFoundError as error:
         msg = "arrays of bfloat16 need ml_dtypes: pip install 'goldstep[bfloat16]'"
         raise ModuleNotFoundError(msg, name=error.name) from error
-    return np.dtype(ml_dtypes.bfloat16)
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return found
 
 
 def narrow(dtype: str) -> bool:
     """Whether a type is too coarse for a run: after a few steps nothing is sure of it but that each
-    step is right."""
+    step is right.
+    """
     return UNIT[dtype] > UNIT["float32"]
 
 
@@ -206,6 +208,7 @@ class Bounded:
         return (-self)._sum(other)
 
     def __mul__(self, other: Number) -> "Bounded":
+        other = self.arithmetic.scalar(other)
         a, b, host = self.arithmetic.pair(self, other)
         x, y = (a, b) if np.ndim(a.error) else (b, a)
         if np.ndim(y.error) or y.error:
@@ -214,8 +217,8 @@ class Bounded:
         else:
             error = size(y.value) * x.error
         result = self.arithmetic.rounded(a.value * b.value, error, host=host)
-        if a.host != b.host:
-            factor, x = (a, b) if a.host else (b, a)
+        if self.host != other.host:
+            factor, x = (self, other) if self.host else (other, self)
             result.terms = x.terms | {x.mark} if factor.value else NONE
         return result
 
