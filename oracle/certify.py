@@ -10,6 +10,7 @@ the equation where it is found, and of no other.
 import argparse
 import inspect
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -64,14 +65,24 @@ def placed(rule: Said, tag: str, error: TexError) -> TexError:
     return TexError(f"{rule.file}{where}: {tag}: {error.what}", error.tex, error.at)
 
 
-def parsed(rule: Said) -> dict[str, Equation]:
-    found = {}
-    for tag, tex in rule.tex.items():
+def read(rule: Said, tag: str) -> Equation:
+    """An equation; of one in words only the left side, if there is one."""
+    only = tag in rule.says_only
+    try:
+        return parse(rule.tex[tag], left_only=only)
+    except TexError as e:
+        if only:
+            return Equation(rule.tex[tag], (), (), None)
+        raise placed(rule, tag, e) from None
+
+
+def unreadable(rule: Said) -> Iterator[str]:
+    """What is wrong with equations that cannot be read at all."""
+    for tag in rule.tex:
         try:
-            found[tag] = parse(tex, left_only=tag in rule.says_only)
+            read(rule, tag)
         except TexError as e:
-            raise placed(rule, tag, e) from None
-    return found
+            yield str(e)
 
 
 class Point(NamedTuple):
@@ -105,8 +116,16 @@ class Point(NamedTuple):
         return max(difference(v.x, x) for v, x in zip(values, self.computed, strict=True))
 
 
+def values(x: Any, count: int) -> tuple[Any, ...]:
+    """What a line gave to one name, or gave back of several: as many values as equations take."""
+    several = isinstance(x, tuple) and count > 1
+    return tuple(map(vector, x)) if several else (vector(x),)
+
+
 def vector(x: Any) -> Any:
-    """The tensors of a model as one vector; all else as it is."""
+    """The tensors of a model as one vector, what holds as 1 and what does not as 0."""
+    if isinstance(x, bool | np.bool_) or str(getattr(x, "dtype", "")) == "bool":
+        return 1.0 * digits.plain(x)
     if not isinstance(x, dict):
         return x
     parts = [np.ravel(digits.plain(v)) for v in x.values()]
@@ -155,7 +174,7 @@ class Comparison:
         self.name, self.kind, self.exact = name, spec.kind_of(name), exact
         self.spec = spec.load(self.kind, name)
         self.said = said(name, reading)
-        self.equations = parsed(self.said)
+        self.equations = {tag: read(self.said, tag) for tag in self.said.tex}
         self.log: list[Record] = []
         self.module = watched(name, self.said.code, self.log, exact=exact)
         self.names = {tag: assigned(code) for tag, code in self.said.code.items()}
@@ -196,6 +215,8 @@ class Comparison:
         if self.kind == "iterations":
             first = next(iter(inspect.signature(getattr(self.module, self.name)).parameters))
             scope.declare(first.upper(), self.held(e.theta))
+            for letter, k, x in self.coefficients(int(e.hyper.get("steps", 0))):
+                scope.declare(letter, self.held(x), k)
             return scope
         if self.kind == "schedules":
             scope.declare("t", e.theta)
@@ -210,6 +231,16 @@ class Comparison:
         names = list(inspect.signature(self.module.update).parameters)[-len(inner(self.module)) :]
         scope.functions |= dict(zip(names, inner(self.module), strict=False))
         return scope
+
+    def coefficients(self, steps: int) -> Iterator[tuple[str, int, float]]:
+        """The set that the lines of this reading name, one row a step; the last goes on."""
+        said_sets = re.findall(r"\bsets\.([A-Z_]+)", " ".join(self.said.code.values()))
+        for rows in [
+            c["rows"] for c in self.spec.get("coefficients", []) if c["name"] in said_sets
+        ]:
+            for k in range(steps):
+                for letter, x in zip("abc", rows[min(k, len(rows) - 1)], strict=True):
+                    yield letter, k, x
 
     def declare(self, scope: Scope, row: Mapping[str, Any], x: Any, at: int) -> None:
         key = scope.key(row["tex"])
@@ -233,9 +264,10 @@ class Comparison:
                     raise LookupError(msg)
                 continue  # the code has gone another way
             before, after = (record.before, record.after) if record else (passed.now, passed.now)
-            computed = tuple(vector(after[n]) for n in self.names[tag])
+            names = self.names[tag][-max(1, len(equation.left)) :]
+            computed = tuple(x for n in names for x in values(after[n], len(equation.left)))
             stated = self.stated(scope, tag, equation, len(computed))
-            yield Point(tag, equation, scope.copy(), before, self.names[tag], computed, stated)
+            yield Point(tag, equation, scope.copy(), before, names, computed, stated)
             # Go on from what the line computed, so that no equation suffers from another.
             for i, (key, at) in enumerate(scope.targets(equation)):
                 x = computed[i] if getattr(computed[i], "ndim", 0) else self.number(computed[i])
@@ -248,11 +280,11 @@ class Comparison:
 
     def stated(self, scope: Scope, tag: str, equation: Equation, count: int) -> tuple[Value, ...]:
         """What the equation says, in the scope as it stands."""
+        if not equation.right:
+            return ()
         if count != len(equation.left):
             msg = f"{tag} gives a value to {len(equation.left)} symbols, its line to {count}"
             raise LookupError(msg)
-        if equation.right is None:
-            return ()
         try:
             with np.errstate(all="ignore"):
                 return tuple(scope.values(equation))
@@ -305,24 +337,26 @@ def limit(*, exact: bool) -> float:
 
 def failures(name: str, reading: str | None = None) -> Iterator[str]:
     """What is wrong with the equations of a rule, in one reading of it."""
-    for exact in (False, True):
-        comparison = Comparison(name, reading, exact=exact)
-        seen = set()
-        for e in examples(name):
-            try:
+    unread = list(unreadable(said(name, reading)))
+    if unread:
+        yield from unread
+        return
+    e = None
+    try:
+        for exact in (False, True):
+            comparison, seen = Comparison(name, reading, exact=exact), set()
+            for e in examples(name, few=exact):
                 for point in comparison.points(e):
                     off = point.difference
                     if off > limit(exact=exact) and point.tag not in seen:
                         seen.add(point.tag)
                         yield told(comparison, point, e, off)
-            except TexError as error:
-                yield str(error)
+            if seen:
                 return
-            except LookupError as error:
-                yield f"{comparison.said.file}: {error.args[0]} ({e.what})"
-                return
-        if seen:
-            return
+    except TexError as error:
+        yield str(error)
+    except LookupError as error:
+        yield f"{said(name).file}: {error.args[0]} ({e.what if e else reading})"
 
 
 def told(comparison: Comparison, point: Point, e: Example, off: float) -> str:

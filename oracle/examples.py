@@ -55,13 +55,17 @@ def drawn(random: np.random.Generator, how: str, shape: tuple[int, ...]) -> Any:
     return np.abs(x) + 0.125 if how == "positive" else x
 
 
-def examples(name: str) -> Iterator[Example]:
-    """Steps along short runs: each profile of the hyper-parameters, each kind of shape, zeros."""
+def examples(name: str, *, few: bool = False) -> Iterator[Example]:
+    """Steps along short runs: each profile of the hyper-parameters, each kind of shape, zeros.
+
+    A `few` are of one profile; the equations of which float64 has seen all need no more.
+    """
     s = spec.load(spec.kind_of(name), name)
     random = np.random.default_rng(8)
     amplified = {k: row["amplified"] for k, row in s["hyper"].items()}
-    for what, hyper in (("distinct", distinct(s["hyper"])), ("amplified", amplified)):
-        for shape in SHAPES[s["theta"]]:
+    profiles = {"distinct": distinct(s["hyper"])} | ({} if few else {"amplified": amplified})
+    for what, hyper in profiles.items():
+        for shape in SHAPES.get(s["theta"], SHAPES["tensor"]):
             draw = Draw(random, shape, whole=s["scope"] == "model")
             if spec.kind_of(name) == "iterations":
                 theta = draw()

@@ -303,7 +303,7 @@ def test_neighbours_with_one_range_are_one_loop():
         (r"c^2 = y", "without a power", 1),
         (r"y = \begin{cases} 1 & \text{if } t > 2 \end{cases}", "the last arm", 4),
         (r"y = \begin{cases} 1 & \text{for } t \end{cases}", "an arm reads", 22),
-        (r"c_t = 2", "stands here with, there without an index", 0),
+        (r"m = c", "m has an index: write m_t", 0),
         (r"m_t = c", "m was a tensor and this is a number", 0),
         (r"y = g_{t,3}", "no such component", 4),
         (r"y = \max_{i} c", "is the index of nothing", 13),
