@@ -314,6 +314,8 @@ class Comparison:
 
 def difference(a: Any, b: Any) -> float:
     """The largest difference of two arrays, relative to their largest element."""
+    # A number of Python's is what it holds, and not the decimal that it is written as.
+    a, b = (np.float64(v) if type(v) is float else v for v in (a, b))
     x, y = (np.asarray(digits.plain(v)) for v in (a, b))
     if [n for n in x.shape if n > 1] != [n for n in y.shape if n > 1]:
         return math.inf
