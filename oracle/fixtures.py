@@ -1,4 +1,4 @@
-"""Fixtures: a case with its truth, in files that a reader in any language is written for in an hour.
+"""Fixtures: a case with its truth, in files for which a reader takes an hour in any language.
 
 A fixture is a folder with `fixture.json`, which says what was asked, and `data.safetensors`, which
 holds every number: inputs, the truth after each step and between, and how far from it a right
@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ from .truth import THETA, Moment, Truth, numpy_dtype
 
 FORMAT = 1
 JSON, DATA, SUMS = "fixture.json", "data.safetensors", "SHA256SUMS"
-FILES = {"README.md", "fixture.schema.json", SUMS}
+BESIDE = ("README.md", "fixture.schema.json")
 """What lies beside the fixtures of a folder."""
 
 MOST = 100_000
@@ -50,7 +50,8 @@ class Watched(Truth):
 
     def _stages(self) -> Pipeline:
         plain = pipeline(self.case.rule, self.meant, node(self.arithmetic))
-        return Pipeline(plain.name, tuple(self._watched(stage) for stage in plain.stages))
+        timed = tuple((what, self._watched(schedule)) for what, schedule in plain.schedules)
+        return Pipeline(plain.name, tuple(map(self._watched, plain.stages)), timed)
 
     def _watched(self, stage: Stage) -> Stage:
         said = rules.readings(stage.name).get(self.meant.get(stage.name, ""), {"code": {}})["code"]
@@ -70,7 +71,8 @@ class Watched(Truth):
     def _stepper(self) -> Stepper:
         stages = self._stages()
         hyper = self._scalars(stages.check(self.case.hyper))
-        return Stepper(stages, hyper, self._tensors(self.layout.join(self.case.params)))
+        params = self._tensors(self.layout.join(self.case.params))
+        return Stepper(stages, hyper, params, self.arithmetic.scalar)
 
     def _advance(self, step: Stepper, t: int) -> Moment:
         for calls in self.calls.values():
@@ -78,9 +80,12 @@ class Watched(Truth):
         moment = super()._advance(step, t)
         there = [name for name, g in self.case.grads[t].items() if g is not None]
         found: dict[str, Any] = {}
-        for stage in step.pipeline.stages:
-            whole = stage.spec["scope"] == "model"
-            for name, call in zip([None] if whole else there, self.calls[stage.name], strict=False):
+        shares = [*step.shares(), *({} for _ in step.pipeline.schedules)]
+        for stage, share in zip(step.pipeline.parts, shares, strict=True):
+            whole = stage.spec["scope"] in {"model", "number"}
+            own = [None] if whole else [name for name in there if name in share]
+            # A wrapper may have been called before, to hear what it asks of the inner step.
+            for name, call in zip(own, self.calls[stage.name][-len(own) :], strict=False):
                 for tag, variable, value in call:
                     for key, one in _parts(f"{tag}/{variable}", value):
                         full = key if name is None else f"{key}/{name}"
@@ -91,15 +96,16 @@ class Watched(Truth):
 
 
 def _note_calls(module: ModuleType, calls: list[Call]) -> None:
-    """Begin a new list of what is seen at every call of the module's update."""
-    update: Callable[..., Any] = module.update
+    """Begin a new list of what is seen at every call of the module's function."""
+    called = "value" if hasattr(module, "value") else "update"
+    update: Callable[..., Any] = getattr(module, called)
 
     @functools.wraps(update)
     def noted(*args: Any) -> Any:
         calls.append([])
         return update(*args)
 
-    vars(module)["update"] = noted
+    vars(module)[called] = noted
 
 
 def _parts(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -124,6 +130,8 @@ class Quantity(NamedTuple):
 
 def quantity(x: Any, arithmetic: Arithmetic) -> Quantity:
     """`hi` is the truth rounded once to the type under test, `lo` what that left over."""
+    value: Any
+    error: Any
     if isinstance(x, Doubtful):
         value, error = np.asarray(x.value, float), np.asarray(x.doubt, float) / LIMIT
     elif isinstance(x, Bounded):
@@ -131,7 +139,9 @@ def quantity(x: Any, arithmetic: Arithmetic) -> Quantity:
     else:
         value = np.float64(x)
         error = 0.0 if isinstance(x, int) else abs(x) * arithmetic.scalar_unit
-    hi = np.asarray(value).astype(numpy_dtype(arithmetic.dtype))
+    wide = arithmetic.scalar_dtype if isinstance(x, Bounded) and x.host else arithmetic.dtype
+    held = np.dtype(float) if isinstance(x, int) else numpy_dtype(wide)
+    hi = np.asarray(value).astype(held)
     lo = np.asarray(value - hi.astype(np.asarray(value).dtype), np.float64)
     return Quantity(hi, lo, np.broadcast_to(np.asarray(LIMIT * error, np.float64), hi.shape))
 
@@ -156,8 +166,12 @@ def stacked(name: str, rows: list[Quantity | None]) -> dict[str, Array]:
     return found
 
 
-def arrays(case: Case, arithmetic: Arithmetic, meant: Readings | None = None) -> dict[str, Array]:
-    """Every array of a fixture, by the name that it has in the file."""
+Numbers = tuple[dict[str, Array], dict[str, str]]
+"""The arrays of a fixture by name, and where there each variable of each equation is."""
+
+
+def numbers(case: Case, arithmetic: Arithmetic, meant: Readings | None = None) -> Numbers:
+    """Every number of a fixture."""
     dtype, steps = numpy_dtype(arithmetic.dtype), range(len(case.grads))
     truth = Watched(case, arithmetic, meant)
     free = list(truth.free())
@@ -176,17 +190,51 @@ def arrays(case: Case, arithmetic: Arithmetic, meant: Readings | None = None) ->
         found[f"grad/{name}"] = np.stack([zero if g is None else g.astype(dtype) for g in grads])
         found[f"present/{name}"] = np.array([g is not None for g in grads], np.uint8)
     for tensor, slot, x in golden[0].slots():
-        found[f"start/{slot}/{tensor}"] = np.asarray(x, dtype)
+        number = isinstance(x, int | float)
+        found[f"start/{slot}/{tensor}"] = np.asarray(x, float if number else dtype)
     for mode, moments in (("step", forced), ("run", free)):
         by_name = [{f"{slot}/{tensor}": x for tensor, slot, x in m.slots()} for m in moments]
         for name in by_name[0]:
             rows = [quantity(moment[name], arithmetic) for moment in by_name]
             found |= stacked(f"{mode}/{name}", list(rows))
+    where: dict[str, str] = {}
+    parts: dict[str, dict[str, Array]] = {}
     for name in dict.fromkeys(name for step in between for name in step):
         there = [between[t].get(name) for t in steps]
-        found |= stacked(
-            f"between/{name}", [None if x is None else quantity(x, arithmetic) for x in there]
-        )
+        rows_or_none = [None if x is None else quantity(x, arithmetic) for x in there]
+        tag, variable, *rest = name.split("/", 2)
+        made = stacked(f"between/{name}", rows_or_none)
+        # What an equation says of the state or the parameters last is what stands after the step.
+        last = {f"step/{variable}/{n.split('/', 3)[3]}": x for n, x in made.items() if rest}
+        same = bool(last) and all(k in found and np.array_equal(found[k], last[k]) for k in last)
+        where.setdefault(f"{tag}/{variable}", "step" if same else "between")
+        if not same:
+            where[f"{tag}/{variable}"] = "between"
+        parts[name] = made
+    for name, made in parts.items():
+        tag, variable, *_ = name.split("/", 2)
+        if where[f"{tag}/{variable}"] == "between":
+            found |= made
+    places = {
+        k: f"step/{k.split('/')[1]}" if place == "step" else f"between/{k}"
+        for k, place in where.items()
+    }
+    return found | _given(case, dtype), places
+
+
+def _given(case: Case, dtype: np.dtype[Any]) -> dict[str, Array]:
+    """What is given beside the gradients: numbers, or arrays of each tensor, by step."""
+    found = {}
+    for name, first in (case.given[0] if case.given else {}).items():
+        if isinstance(first, float):
+            found[f"given/{name}"] = np.array([given[name] for given in case.given], dtype)
+            continue
+        for tensor in first:
+            rows = [given[name][tensor] for given in case.given]
+            one = next((x for x in rows if x is not None), None)
+            if one is not None:
+                full = [np.zeros_like(one) if x is None else x for x in rows]
+                found[f"given/{name}/{tensor}"] = np.stack(full).astype(dtype)
     return found
 
 
@@ -196,22 +244,22 @@ def specified(rule: str) -> dict[str, str]:
     >>> sorted(specified("l2+muon"))
     ['l2', 'muon', 'newton_schulz']
     """
-    stages = rule.split("+")
-    names = [*stages, *(i for stage in stages for i in rules.iterations(stage).values())]
     said = {}
-    for name in sorted(set(names)):
+    for name in sorted(set(pipeline(rule).rules)):
         path = spec.FOLDER / spec.kind_of(name) / f"{name}.toml"
         text = path.read_text(encoding="utf-8") + link.source(rules.module(name))
         said[name] = hashlib.sha256(text.encode()).hexdigest()
     return said
 
 
-def describe(case: Case, arithmetic: Arithmetic, meant: Readings, suite: str) -> dict[str, Any]:
+def describe(
+    case: Case, arithmetic: Arithmetic, meant: Readings, suite: str, places: Mapping[str, str]
+) -> dict[str, Any]:
     """What `fixture.json` says."""
-    stages = case.pipeline.stages
+    stages = case.pipeline.parts
     hyper = case.pipeline.check(case.hyper)
     steps = range(len(case.grads))
-    equations = []
+    equations: list[dict[str, Any]] = []
     for stage in stages:
         said = rules.readings(stage.name).get(meant.get(stage.name, ""), {})
         tex, code = said.get("tex", {}), link.tagged(stage.module) | said.get("code", {})
@@ -221,6 +269,11 @@ def describe(case: Case, arithmetic: Arithmetic, meant: Readings, suite: str) ->
                 "tex": tex.get(e["tag"], e["tex"]),
                 "code": code[e["tag"]].strip(),
                 "says": e["says"],
+                "numbers": {
+                    k.partition("/")[2]: place
+                    for k, place in places.items()
+                    if k.startswith(f"{e['tag']}/")
+                },
             }
             for e in stage.spec["equation"]
         ]
@@ -246,7 +299,7 @@ def describe(case: Case, arithmetic: Arithmetic, meant: Readings, suite: str) ->
         },
         "hyper": {k: {"value": v, "hex": float(v).hex()} for k, v in hyper.items()},
         "changes": list(case.changes),
-        "state": {k: row["is"] for stage in stages for k, row in stage.spec["state"].items()},
+        "state": {k: row["is"] for k, row in case.pipeline.slots.items()},
         "equations": equations,
     }
 
@@ -255,8 +308,9 @@ def make(
     case: Case, arithmetic: Arithmetic, meant: Readings | None = None, suite: str = ""
 ) -> dict[str, bytes]:
     """The files of the fixture of a case, by name."""
-    said = describe(case, arithmetic, meant or {}, suite)
-    data = safetensors.dump(arrays(case, arithmetic, meant), said["id"])
+    arrays, places = numbers(case, arithmetic, meant)
+    said = describe(case, arithmetic, meant or {}, suite, places)
+    data = safetensors.dump(arrays, said["id"])
     return {JSON: (_text(said) + "\n").encode(), DATA: data}
 
 
@@ -270,7 +324,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> int:
         raise FileExistsError(msg)
     beside = Path(__file__).parent
     every = dict(files)
-    for name in sorted(FILES - {SUMS}):
+    for name in BESIDE:
         every[name] = (beside / f"fixture.{name.removeprefix('fixture.')}").read_bytes()
     sums = [f"{hashlib.sha256(every[name]).hexdigest()}  {name}\n" for name in sorted(every)]
     every[SUMS] = "".join(sums).encode()
@@ -318,6 +372,11 @@ def verified(folder: Path) -> dict[str, bytes]:
     return files
 
 
+def found(files: Mapping[str, bytes]) -> list[str]:
+    """With what the names of each fixture's files begin: "" of one that stands alone."""
+    return sorted(name.removesuffix(JSON) for name in files if name.rpartition("/")[2] == JSON)
+
+
 FIELDS = {
     "format": int,
     "id": str,
@@ -353,9 +412,24 @@ class Fixture(NamedTuple):
             }
             for t in range(said["steps"])
         ]
+        given = [
+            {
+                k: float(wide[f"given/{k}"][t])
+                if row["like"] == "1"
+                else {
+                    n: None
+                    if g is None or f"given/{k}/{n}" not in wide
+                    else wide[f"given/{k}/{n}"][t]
+                    for n, g in grads[t].items()
+                }
+                for k, row in pipeline(said["rule"]).given.items()
+            }
+            for t in range(said["steps"])
+        ]
         hyper = {k: row["value"] for k, row in said["hyper"].items()}
         name = said["id"].rpartition("/")[0]
-        return Case(name, said["rule"], hyper, params, grads, said["changes"])
+        beside = given if any(given) else ()
+        return Case(name, said["rule"], hyper, params, grads, said["changes"], beside)
 
     def arithmetic(self) -> Arithmetic:
         kinds = self.said["arithmetic"]
@@ -390,12 +464,22 @@ def load(files: Mapping[str, bytes], at: str = "", name: str = "") -> Fixture:
     return Fixture(said, found)
 
 
+def _known(rule: str) -> bool:
+    parts = re.split(r"[+|]|@(?:\w+=)?", rule)
+    return all(part in {name for _, name in spec.every()} for part in parts)
+
+
 def _check_said(said: dict[str, Any], file: str) -> None:
     """Check the inside of what a fixture says, as far as it is used."""
     kinds = said["arithmetic"]
     known = {"float64", "float32", "bfloat16"}
     right = set(kinds) == {"tensors", "scalars", "iterations"} and set(kinds.values()) <= known
     demand(right, file, "arithmetic", "must say tensors, scalars and iterations, each a type")
+    demand(said["tensors"], file, "tensors", "there are none")
+    parts = specified(said["rule"]) if _known(said["rule"]) else {}
+    words = all(type(v) is str for v in said["readings"].values())
+    demand(parts, file, "rule", f"{said['rule']!r} is none that is known here")
+    demand(words and set(said["readings"]) <= set(parts), file, "readings", "are of other rules")
     try:
         stages = pipeline(said["rule"], said["readings"])
     except (LookupError, ValueError, TypeError, AttributeError) as error:
@@ -432,7 +516,7 @@ def differences(fixture: Fixture) -> list[str]:
     for rule, digest in specified(said["rule"]).items():
         if said["specification"].get(rule) != digest:
             found.append(f"the specification or the reference of {rule} is another one now")
-    again = arrays(case, arithmetic, said["readings"])
+    again, places = numbers(case, arithmetic, said["readings"])
     if stray := sorted(again.keys() ^ fixture.arrays.keys()):
         found.append(f"only in one of the two: {', '.join(stray[:5])}")
     for name in sorted(again.keys() & fixture.arrays.keys()):
@@ -441,11 +525,9 @@ def differences(fixture: Fixture) -> list[str]:
             found.append(f"{name}: was {old.dtype}{old.shape}, is {new.dtype}{new.shape}")
         elif old.tobytes() != new.tobytes():
             found.append(f"{name}: {_apart(name, fixture.arrays, again)}")
-    text = describe(case, arithmetic, said["readings"], said["suite"])
-    for key in FIELDS:
-        if key != "specification" and text[key] != said[key]:
-            found.append(f"{JSON}: {key} is another one now")
-    return found
+    text = describe(case, arithmetic, said["readings"], said["suite"], places)
+    other = [key for key in FIELDS if key != "specification" and text[key] != said[key]]
+    return found + [f"{JSON}: {key} is another one now" for key in other]
 
 
 def _apart(name: str, old: Mapping[str, Array], new: Mapping[str, Array]) -> str:
@@ -470,7 +552,7 @@ def export(fixture: Fixture, form: str) -> bytes:
 
         file = io.BytesIO()
         said = np.frombuffer(_text(fixture.said).encode(), np.uint8)
-        np.savez(file, allow_pickle=False, **{JSON: said}, **fixture.arrays)  # type: ignore[arg-type]
+        np.savez(file, allow_pickle=False, **{JSON: said}, **fixture.arrays)
         return file.getvalue()
     if (count := sum(x.size for x in fixture.arrays.values())) > MOST:
         msg = f"{count} numbers are too many for JSON, which takes {MOST}: export npz"

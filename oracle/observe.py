@@ -6,7 +6,8 @@ import numpy as np
 
 from .case import Case, Layout
 from .replay import Forced, Gradients, Make, Open, Slots, Step, Tensors, make
-from .truth import THETA, Moment, Truth, numpy_dtype
+from .rounding import numpy_dtype
+from .truth import THETA, Moment, Truth
 
 
 class ContractError(Exception):
@@ -79,8 +80,7 @@ def checked(params: Tensors, like: Tensors, dtype: np.dtype[Any]) -> None:
 
 def joined_state(layout: Layout, state: Slots, case: Case) -> Slots:
     """The state side by side by group; slots that the specification does not know are left out."""
-    stages = case.pipeline.stages
-    like = {slot: row["like"] for stage in stages for slot, row in stage.spec["state"].items()}
+    like = {slot: row["like"] for slot, row in case.pipeline.slots.items()}
     joined: Slots = {}
     for group, names in layout.groups.items():
         if missing := [n for n in names if n not in state]:

@@ -35,6 +35,8 @@ DOMAINS = {
     "> 0": st.floats(-6, 1, width=16).filter(bool).map(lambda power: xp.scalar(10.0**power)),
     ">= 0": st.floats(0, 16, width=16).map(xp.scalar),
     "[0, 1)": st.floats(0, 1 - 2**-10, width=16).map(xp.scalar),
+    "[0, 1]": st.floats(0, 1, width=16).map(xp.scalar),
+    "(0, 1]": st.floats(2**-10, 1, width=16).map(xp.scalar),
     ">= 1": st.integers(1, 6),
 }
 FAR = 2.0**300
@@ -79,6 +81,7 @@ def notation(rule):
             st.sampled_from("abc"), st.builds(scaled, shapes.flatmap(arrays), POWERS), min_size=1
         ),
         "c": DOMAINS["> 0"],
+        "t": st.integers(0, 12),
         "share": st.floats(0.01, 1).map(xp.scalar),
         "q": shape.flatmap(lambda s: arrays((s[0], 1)).filter(np.any).map(reflection)),
         "p": shape.flatmap(lambda s: arrays((s[1], 1)).filter(np.any).map(reflection)),
