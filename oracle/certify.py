@@ -366,12 +366,8 @@ def told(comparison: Comparison, point: Point, e: Example, off: float) -> str:
     )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rule", nargs="*", help="rules by name")
-    parser.add_argument("--all", action="store_true", help="every rule there is")
-    options = parser.parse_args()
-    rules = [n for _, n in spec.every()] if options.all else options.rule
+def report(rules: list[str]) -> int:
+    """Say of each rule and dialect whether its equations are those of its lines; 1 if not all."""
     wrong = 0
     for name in rules:
         dialects = [d["name"] for d in spec.load(spec.kind_of(name), name)["dialect"]]
@@ -386,6 +382,14 @@ def main() -> int:
                 count = len(said(name, reading).tex) - len(only)
                 sys.stdout.write(f"{whole}: {count} equations say what their lines do{beside}\n")
     return int(bool(wrong))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rule", nargs="*", help="rules by name")
+    parser.add_argument("--all", action="store_true", help="every rule there is")
+    options = parser.parse_args()
+    return report([n for _, n in spec.every()] if options.all else options.rule)
 
 
 if __name__ == "__main__":
