@@ -6,7 +6,7 @@ import numpy as np
 
 from .case import Layout
 from .observe import Seen
-from .rounding import LIMIT, Bounded
+from .rounding import LIMIT, Bounded, size
 from .truth import Moment, Truth
 
 
@@ -50,7 +50,7 @@ def excess(got: Any, true: Any) -> Any:
         msg = "the truth has no bound, or leaves its type, somewhere: such a case judges nothing"
         raise OverflowError(msg)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        error = np.abs(got.astype(true.value.dtype) - true.value).astype(np.float64)
+        error = size(got.astype(np.float64) - true.value)
         ratio = np.where(error == 0, 0.0, error / (LIMIT * true.error))
     return np.where(np.isfinite(error), ratio, np.inf)
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from .case import Case, Layout
 from .replay import Forced, Gradients, Make, Open, Slots, Step, Tensors, make
-from .truth import THETA, Moment, Truth, numpy_dtype
+from .rounding import numpy_dtype
+from .truth import THETA, Moment, Truth
 
 
 class ContractError(Exception):

@@ -81,6 +81,12 @@ WITNESSES = [
         lambda h: keras.optimizers.RMSprop(**rms(h), centered=True),
     ),
     row(
+        "nadam",
+        "keras.optimizers.Nadam",
+        lambda h: keras.optimizers.Nadam(**betas(h)),
+        hyper={"momentum_decay": 1.0},
+    ),
+    row(
         "adafactor",
         "keras.optimizers.Adafactor",
         lambda h: keras.optimizers.Adafactor(

@@ -96,4 +96,24 @@ WITNESSES = [
     ),
     row("rmsprop_centered", "optax.rmsprop", lambda h: optax.rmsprop(**rms(h), centered=True)),
     row("rmsprop_tf", "optax.rmsprop", lambda h: optax.rmsprop(**rms(h), initial_scale=1.0)),
+    row("nadam_constant", "optax.nadam", lambda h: optax.nadam(**betas(h))),
+    row(
+        "radam",
+        "optax.radam",
+        lambda h: optax.radam(**betas(h)),
+        dialect="threshold-five-and-adams-floor",
+    ),
+    row("adabelief", "optax.adabelief", lambda h: optax.adabelief(**betas(h), eps_root=h["eps"])),
+    row(
+        "yogi",
+        "optax.scale_by_yogi",
+        lambda h: optax.chain(
+            optax.scale_by_yogi(
+                h["beta1"], h["beta2"], h["eps"], initial_accumulator_value=h["initial"]
+            ),
+            optax.scale_by_learning_rate(h["lr"]),
+        ),
+        dialect="bias-corrected",
+        hyper={"initial": 0.0},
+    ),
 ]
