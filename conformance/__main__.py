@@ -12,7 +12,11 @@ Judge an implementation of optimizers, step by step, against the reference of go
   python -m goldstep.conformance --impl=my_package.goldstep_adapter --rule=adamw --dtype=float32
 
   --impl=NAME    what to judge: an adapter that is shipped (torch, optax, reference), one that an
-                 installed package registered, or a module with a function `make`
+                 installed package registered, or a module with a function `make`; or without an
+                 adapter, 'torch:pkg.module.Class' or 'optax:pkg.module.factory' with its --rule;
+                 or in any language, 'cmd:./program'
+  --dialect=RULE=NAME
+                 claim a dialect of a rule, beside what the adapter claims
   --rule=GLOB    only these rules, for example 'adam*' or 'l2+*'; may be given again
   --dtype=NAME   only float64, or only float32
   --case=GLOB    only these cases, as a failure names them

@@ -17,7 +17,7 @@ LARGE = 2.0**990
 
 
 def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
-    """a + b, and by what it was rounded."""
+    """A + b, and by what it was rounded."""
     s = a + b
     t = s - a
     return s, (a - (s - t)) + (b - t)
@@ -31,7 +31,7 @@ def split(a: Any) -> tuple[Any, Any]:
 
 
 def two_product(a: Any, b: Any) -> tuple[Any, Any]:
-    """a * b, and by what it was rounded."""
+    """A * b, and by what it was rounded."""
     if max(np.max(np.abs(a), initial=0), np.max(np.abs(b), initial=0)) > LARGE:
         p, e = two_product(a * 2.0**-60, b * 2.0**-60)
         return p * 2.0**120, e * 2.0**120
@@ -222,7 +222,7 @@ HALF_PI = DoubleDouble(1.5707963267948966, 6.123233995736766e-17)
 
 
 def series(x: DoubleDouble, first: DoubleDouble, square: DoubleDouble, n: int) -> DoubleDouble:
-    """first + first * square / (x (x + 1)) + ..., each term from the last; for the functions below."""
+    """First + first * square / (x (x + 1)) + ..., each term from the last; for the functions below."""
     term = total = first
     for k in range(n):
         divisor = (float(x.high) + 2 * k) * (float(x.high) + 2 * k + 1)

@@ -118,3 +118,18 @@ def judge(truth: Truth, seen: Seen, *, golden: list[Moment] | None = None) -> Ve
                 first = first or Divergence(mode, t, comparison.wrong(), comparison.right())
                 break  # what follows a wrong step free-running is wrong for its sake
     return Verdict(ratio, first)
+
+
+def curves(truth: Truth, seen: Seen) -> dict[str, list[float | None]]:
+    """The largest error over its bound at each step, by mode; None where it is not a number."""
+    found: dict[str, list[float | None]] = {}
+    runs = [("free-running", seen.free, truth.free)] if seen.free else []
+    if seen.forced:
+        runs = [("teacher-forced", seen.forced, lambda: truth.forced(truth.golden())), *runs]
+    for mode, moments, true in runs:
+        ratios = [
+            Comparison(truth.layout, got, want).ratio()
+            for got, want in zip(moments, true(), strict=True)
+        ]
+        found[mode] = [float(f"{r:.4g}") if np.isfinite(r) else None for r in ratios]
+    return found

@@ -355,7 +355,8 @@ class Arithmetic:
 
     def tensor(self, x: Any) -> Bounded:
         """An array that is given in the tensors' type, but computed with in a type that may be
-        coarser, or flush what is small to zero."""
+        coarser, or flush what is small to zero.
+        """
         value = self.truth(x)
         magnitude = size(value)
         error = magnitude * (magnitude < self.tiny * self.flush)

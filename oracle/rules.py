@@ -17,8 +17,12 @@ from . import link
 Hyper = dict[str, Any]
 """Hyper-parameters by their names in the specification."""
 
-Readings = Mapping[str, str]
-"""Which dialect, or which trap, is meant for a rule: `{"adam": "epsilon-hat"}`."""
+Lines = tuple[tuple[str, str], ...]
+"""What some lines of a reference module say instead, as (tag, code)."""
+
+Readings = Mapping[str, Any]
+"""Which dialect, or which trap, is meant for a rule: `{"adam": "epsilon-hat"}`. A reading that the
+specification does not name is given by its lines."""
 
 PROFILES = ("default", "dyadic", "amplified")
 """The values of hyper-parameters that a specification gives for each of its rows."""
@@ -54,14 +58,14 @@ def iterations(name: str) -> dict[str, str]:
 @functools.cache
 def _read(
     name: str,
-    meant: frozenset[tuple[str, str]],
+    meant: frozenset[tuple[str, Any]],
     wrap: Callable[[FunctionType], object] | None,
 ) -> ModuleType:
     plain, said = module(name), dict(meant).get(name)
-    if said is not None and said not in readings(name):
+    if isinstance(said, str) and said not in readings(name):
         msg = f"{name} has no dialect or trap {said!r}; it has {', '.join(readings(name))}"
         raise LookupError(msg)
-    lines = readings(name)[said]["code"] if said else {}
+    lines = readings(name)[said]["code"] if isinstance(said, str) else dict(said or ())
     # A reading may call another iteration than the rule does, by its name.
     other = {
         i for i in spec.names("iterations") if i in re.findall(r"\w+", " ".join(lines.values()))
