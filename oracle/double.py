@@ -1,4 +1,4 @@
-"""Numbers of 106 bits, each the sum of two doubles: truth where a long double is no longer than one.
+"""Numbers of 106 bits, each the sum of two doubles: truth where a long double is but one.
 
 Dekker, "A floating-point technique for extending the available precision", 1971; Hida, Li and
 Bailey, "Library for double-double and quad-double arithmetic", 2007.
@@ -228,7 +228,7 @@ HALF_PI = DoubleDouble(1.5707963267948966, 6.123233995736766e-17)
 
 
 def series(x: DoubleDouble, first: DoubleDouble, square: DoubleDouble, n: int) -> DoubleDouble:
-    """First + first * square / (x (x + 1)) + ..., each term from the last; for the functions below."""
+    """The sum of `first`, `first` * square / (x (x + 1)) and so on, each term from the last."""
     term = total = first
     for k in range(n):
         divisor = (float(x.high) + 2 * k) * (float(x.high) + 2 * k + 1)

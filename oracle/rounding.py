@@ -81,7 +81,7 @@ BEYOND = "the truth leaves the range of {}: such a case judges nothing"
 
 
 def extended() -> Any:
-    """What is better than float64: a long double where it has 64 bits at least, else two doubles."""
+    """What is better than float64: a long double where it has 64 bits or more, else two doubles."""
     return np.longdouble if np.finfo(np.longdouble).nmant >= 63 else DoubleDouble
 
 
@@ -360,7 +360,7 @@ class Arithmetic:
         )
         # Of a host scalar, what the truth holds with 11 bits to spare is no rounded number.
         self.exact = max(UNIT[self.scalar_dtype], 2048 * own)
-        self._scalars: dict[float, Bounded] = {}
+        self.scalars: dict[float, Bounded] = {}
 
     def tensor(self, x: Any) -> Bounded:
         """An array that is given in the tensors' type, but computed with in a type that may be
@@ -391,12 +391,13 @@ class Arithmetic:
         return Bounded(self, x.value, x.error + own)
 
     def parts(self) -> tuple["Arithmetic", "Arithmetic", "Arithmetic"]:
-        """This arithmetic where only tensors are rounded, only scalars on the host, and where what
-        is small is flushed, but nothing is rounded. A bound is the sum of theirs, to first order.
+        """Where only tensors are rounded, only scalars on the host, or what is small is flushed.
+
+        To first order, the bound of this arithmetic is the sum of theirs.
         """
         found = copy.copy(self), copy.copy(self), copy.copy(self)
         for part in found:
-            part._scalars = {}
+            part.scalars = {}
             for name in ("unit", "scalar_unit", "tiny", "scalar_tiny"):
                 setattr(part, name, 0.0)
         found[0].unit, found[1].scalar_unit = self.unit, self.scalar_unit
@@ -407,11 +408,11 @@ class Arithmetic:
         """A hyper-parameter or a constant, given in float64: rounded where the host rounds it."""
         if isinstance(x, Bounded):
             return x
-        if x not in self._scalars:
+        if x not in self.scalars:
             given = Bounded(self, self.truth(x), 0.0, host=True)
             exact = fits(x, UNIT[self.scalar_dtype])
-            self._scalars[x] = given if exact else self.rounded(given.value, given.error, host=True)
-        return self._scalars[x]
+            self.scalars[x] = given if exact else self.rounded(given.value, given.error, host=True)
+        return self.scalars[x]
 
     def pair(self, a: Bounded, b: Number) -> tuple[Bounded, Bounded, bool]:
         """Both operands of an operation; a scalar that meets a tensor is rounded to its type."""
@@ -534,7 +535,7 @@ class Arithmetic:
         """Between which two of the sorted `x1` each of `x2` lies, by the index of the larger."""
         reach = LIMIT * (x2.error + self.own(size(x2.value) + x2.error) * (x1.error.max() > 0))
         index, least, most = (
-            np.searchsorted(x1.value, x2.value + move, side=side)
+            np.searchsorted(x1.value, x2.value + move, side=side)  # type: ignore[call-overload]
             for move, side in ((0, "left"), (-reach, "left"), (reach, "right"))
         )
         doubt = np.where(reach > 0, np.maximum(most - index, index - least), 0)
