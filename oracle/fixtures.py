@@ -21,11 +21,11 @@ from goldstep import spec
 from . import link, rules, safetensors
 from .case import Case, Layout
 from .replay import Stepper
-from .rounding import LIMIT, Arithmetic, Bounded, Doubtful
+from .rounding import LIMIT, Arithmetic, Bounded, Doubtful, numpy_dtype
 from .rules import Pipeline, Readings, Stage, pipeline
 from .safetensors import Array, FormatError, demand
 from .sampling import node
-from .truth import THETA, Moment, Truth, numpy_dtype
+from .truth import THETA, Moment, Truth
 
 FORMAT = 1
 JSON, DATA, SUMS = "fixture.json", "data.safetensors", "SHA256SUMS"
