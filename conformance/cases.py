@@ -203,7 +203,7 @@ def draw(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
         many = row["like"].removesuffix("theta").rstrip("*")
         n = int(many or 1)
         if row["draw"] == "gradient":  # those of the steps that follow
-            follow: list[Any] = [h[name] for h in [*grads[t + 1 :], *grads[:t]]]
+            follow: list[Any] = [h[name] for h in [*grads[t + 1 :], *grads[: t + 1]]]
             found = np.stack(([h for h in follow if h is not None] * n)[:n])
         else:
             found = drawn(row["draw"], (n, *g.shape))
