@@ -19,9 +19,8 @@ import numpy as np
 
 from goldstep import spec
 from goldstep.oracle import Arithmetic, Case, Truth, judge, make, observe
-from goldstep.oracle.rules import iterations
 
-from .cases import cases, rules
+from .cases import cases, rules, tried
 from .implementations import DTYPES
 
 FOLDER = Path(__file__).parent / "kills"
@@ -39,14 +38,8 @@ def traps() -> Iterator[tuple[str, str]]:
 
 
 def pipelines(rule: str) -> list[str]:
-    """The pipelines of the suite in which a rule of any kind takes part."""
-    return [
-        p
-        for p in rules()
-        if p == rule
-        or ("+" in p and rule in p.split("+")[:-1])
-        or ("+" not in p and rule in iterations(p).values())
-    ]
+    """The pipelines of the suite in which a rule of any kind is tried."""
+    return [p for p in rules() if p == rule or rule in tried(p)]
 
 
 @functools.lru_cache(maxsize=64)

@@ -10,8 +10,9 @@ the equation where it is found, and of no other.
 import argparse
 import inspect
 import math
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +21,9 @@ from goldstep import spec
 
 from . import digits, link
 from .evaluate import Scope, Value, kind_of
-from .examples import Example, examples
+from .examples import Example, examples, inner
 from .rules import iterations, module, readings
-from .tex import Equation, TexError, parse
+from .tex import Equation, Node, TexError, parse
 from .watch import Record, assigned, called_by, watched
 
 ULPS = 64
@@ -64,14 +65,24 @@ def placed(rule: Said, tag: str, error: TexError) -> TexError:
     return TexError(f"{rule.file}{where}: {tag}: {error.what}", error.tex, error.at)
 
 
-def parsed(rule: Said) -> dict[str, Equation]:
-    found = {}
-    for tag, tex in rule.tex.items():
+def read(rule: Said, tag: str) -> Equation:
+    """An equation; of one in words only the left side, if there is one."""
+    only = tag in rule.says_only
+    try:
+        return parse(rule.tex[tag], left_only=only)
+    except TexError as e:
+        if only:
+            return Equation(rule.tex[tag], (), (), None)
+        raise placed(rule, tag, e) from None
+
+
+def unreadable(rule: Said) -> Iterator[str]:
+    """What is wrong with equations that cannot be read at all."""
+    for tag in rule.tex:
         try:
-            found[tag] = parse(tex, left_only=tag in rule.says_only)
+            read(rule, tag)
         except TexError as e:
-            raise placed(rule, tag, e) from None
-    return found
+            yield str(e)
 
 
 class Point(NamedTuple):
@@ -100,20 +111,21 @@ class Point(NamedTuple):
             values = scope.values(equation)
             if scope.targets(equation) != self.scope.targets(self.equation):
                 return math.inf
+            if scope.range(equation) != self.scope.range(self.equation):
+                return math.inf
         return max(difference(v.x, x) for v, x in zip(values, self.computed, strict=True))
 
 
-def held(x: Any, *, exact: bool) -> Any:
-    """What a caller hands to the code, in the numbers that it is to compute in."""
-    if not exact or isinstance(x, int | str):
-        return x
-    if isinstance(x, dict):
-        return {k: held(v, exact=exact) for k, v in x.items()}
-    return digits.Digits(x)
+def values(x: Any, count: int) -> tuple[Any, ...]:
+    """What a line gave to one name, or gave back of several: as many values as equations take."""
+    several = isinstance(x, tuple) and count > 1
+    return tuple(map(vector, x)) if several else (vector(x),)
 
 
 def vector(x: Any) -> Any:
-    """The tensors of a model as one vector; all else as it is."""
+    """The tensors of a model as one vector, what holds as 1 and what does not as 0."""
+    if isinstance(x, bool | np.bool_) or str(getattr(x, "dtype", "")) == "bool":
+        return 1.0 * digits.plain(x)
     if not isinstance(x, dict):
         return x
     parts = [np.ravel(digits.plain(v)) for v in x.values()]
@@ -121,19 +133,48 @@ def vector(x: Any) -> Any:
     return digits.Digits(joined) if joined.dtype == object else joined
 
 
-def decimal(x: Any) -> Any:
-    """A hyper-parameter as the decimal that it is written as."""
-    return repr(x) if isinstance(x, float) else x
+class Passed:
+    """The passages through the lines of a rule, taken out one by one, by tag."""
+
+    def __init__(self, log: list[Record]) -> None:
+        self.log, self.at, self.taken = list(log), 0, set[int]()
+
+    def next(self, tag: str) -> Record | None:
+        """The next passage through the line of `tag`, if there is one."""
+        for i, record in enumerate(self.log):
+            if record.tag == tag and i not in self.taken:
+                self.taken.add(i)
+                self.at = i + 1
+                return record
+        return None
+
+    @property
+    def now(self) -> dict[str, Any]:
+        """The names as they stand after the passage that was taken last."""
+        return self.log[self.at].before if self.at < len(self.log) else self.log[-1].after
+
+
+def chooses(equation: Equation) -> bool:
+    """Whether an equation says by itself, in cases, what holds where its line is not passed."""
+    return any(node.op == "cases" for node in nodes(equation.right))
+
+
+def nodes(tree: Any) -> Iterator[Node]:
+    """Every node of a tree."""
+    if isinstance(tree, Node):
+        yield tree
+    for part in tree.args if isinstance(tree, Node) else tree if isinstance(tree, tuple) else ():
+        yield from nodes(part)
 
 
 class Comparison:
     """A rule, in one reading, run on examples beside its equations."""
 
     def __init__(self, name: str, reading: str | None = None, *, exact: bool = False) -> None:
-        self.name, self.exact = name, exact
-        self.spec = spec.load(spec.kind_of(name), name)
+        self.name, self.kind, self.exact = name, spec.kind_of(name), exact
+        self.spec = spec.load(self.kind, name)
         self.said = said(name, reading)
-        self.equations = parsed(self.said)
+        self.equations = {tag: read(self.said, tag) for tag in self.said.tex}
         self.log: list[Record] = []
         self.module = watched(name, self.said.code, self.log, exact=exact)
         self.names = {tag: assigned(code) for tag, code in self.said.code.items()}
@@ -142,87 +183,108 @@ class Comparison:
     def call(self, e: Example) -> dict[str, Any]:
         """Run the code, and give back what it does by the names of the specification."""
         self.log.clear()
-        hyper = {k: self.hyper(v) for k, v in e.hyper.items()}
-        theta, g = held(e.theta, exact=self.exact), held(e.g, exact=self.exact)
-        if e.state is None:
-            return {"return": getattr(self.module, self.name)(theta, **hyper)}
-        state = self.module.State(*(held(x, exact=self.exact) for x in e.state))
-        given = {k: held(v, exact=self.exact) for k, v in e.given.items()}
-        more = (self.module.Given(**given),) if given else ()
-        *out, state = self.module.update(theta, g, state, self.module.Hyper(**hyper), *more)
+        hyper = {k: self.held(v) for k, v in e.hyper.items()}
+        if self.kind == "iterations":
+            return {"return": getattr(self.module, self.name)(self.held(e.theta), **hyper)}
+        if self.kind == "schedules":
+            return {"return": self.module.value(e.theta, self.module.Hyper(**hyper))}
+        state = self.module.State(*map(self.held, e.state))
+        given = {k: self.held(v) for k, v in e.given.items()}
+        more = [self.module.Given(**given)] if given else []
+        also = (self.module.Hyper(**hyper), *more, *inner(self.module))
+        *out, state = self.module.update(self.held(e.theta), self.held(e.g), state, *also)
         return dict(state._asdict(), **dict(zip(("theta", "g"), out, strict=False)))
 
-    def hyper(self, value: Any) -> Any:
-        return digits.number(decimal(value)) if self.exact and isinstance(value, float) else value
+    def held(self, x: Any) -> Any:
+        """What a caller hands to the code, in the numbers that it is to compute in."""
+        if not self.exact or isinstance(x, int | str):
+            return x
+        if isinstance(x, dict):
+            return {k: self.held(v) for k, v in x.items()}
+        return digits.Digits(x)
 
     def scope(self, e: Example) -> Scope:
         """All that the equations are given."""
-        step = 1 + int(getattr(e.state, "t", 6))
+        count = next((k for k, row in self.spec["state"].items() if row["tex"] == "t"), None)
+        step = 1 + (int(getattr(e.state, count)) if count else 6)
         called = {a: called_by(i, exact=self.exact) for a, i in iterations(self.name).items()}
         matrices = self.spec["theta"] == "matrix"
         scope = Scope(self.number, step, matrices=matrices, functions=called)
         for k, row in self.spec["hyper"].items():
-            scope.declare(row["tex"], self.hyper(e.hyper[k]))
-        for k, row in self.spec["state"].items():
-            self.declare(scope, row["tex"], getattr(e.state, k), step - 1)
-        for k, row in self.spec["given"].items():
-            self.declare(scope, row["tex"], e.given[k], step)
-        if e.state is None:
+            scope.declare(row["tex"], self.held(e.hyper[k]))
+        if self.kind == "iterations":
             first = next(iter(inspect.signature(getattr(self.module, self.name)).parameters))
-            scope.declare(first.upper(), held(e.theta, exact=self.exact))
+            scope.declare(first.upper(), self.held(e.theta))
+            for letter, k, x in self.coefficients(int(e.hyper.get("steps", 0))):
+                scope.declare(letter, self.held(x), k)
             return scope
-        self.declare(scope, r"\theta", e.theta, step - 1)
+        if self.kind == "schedules":
+            scope.declare("t", e.theta)
+            return scope
+        for k, row in self.spec["state"].items():
+            self.declare(scope, row, getattr(e.state, k), step - 1)
+        for k, row in self.spec["given"].items():
+            self.declare(scope, row, e.given[k], step)
+        self.declare(scope, {"tex": r"\theta", "like": "theta"}, e.theta, step - 1)
         for letter in "gG" if matrices else "g":
-            self.declare(scope, letter, e.g, step)
+            self.declare(scope, {"tex": letter, "like": "theta"}, e.g, step)
+        names = list(inspect.signature(self.module.update).parameters)[-len(inner(self.module)) :]
+        scope.functions |= dict(zip(names, inner(self.module), strict=False))
         return scope
 
-    def declare(self, scope: Scope, tex: str, x: Any, at: int) -> None:
-        key = scope.key(tex)
-        constant = key == "t" or key.endswith("_0")
-        if not (key == "G" and key in scope.table):
-            scope.declare(tex, vector(held(x, exact=self.exact)), None if constant else at)
+    def coefficients(self, steps: int) -> Iterator[tuple[str, int, float]]:
+        """The set that the lines of this reading name, one row a step; the last goes on."""
+        said_sets = re.findall(r"\bsets\.([A-Z_]+)", " ".join(self.said.code.values()))
+        for rows in [
+            c["rows"] for c in self.spec.get("coefficients", []) if c["name"] in said_sets
+        ]:
+            for k in range(steps):
+                for letter, x in zip("abc", rows[min(k, len(rows) - 1)], strict=True):
+                    yield letter, k, x
+
+    def declare(self, scope: Scope, row: Mapping[str, Any], x: Any, at: int) -> None:
+        key = scope.key(row["tex"])
+        if key == "G" and key in scope.table:
+            return  # a state of that name: the gradient is g
+        index = None if key == "t" or key.endswith("_0") else at
+        tensor = row["like"] == "theta"
+        scope.declare(row["tex"], vector(self.held(x)), index, tensor=tensor)
 
     def points(self, e: Example) -> Iterator[Point]:
         """Every passage through a tagged line, in order; then what is given back is looked at."""
         with np.errstate(all="ignore"):
             returned = self.call(e)
-        scope, left, latest = self.scope(e), self.log[:], dict[str, Any]()
+        scope, passed = self.scope(e), Passed(self.log)
         for equation in scope.unrolled(list(self.equations.values())):
             tag = next(t for t, x in self.equations.items() if x is equation)
-            before, after = self.passed(tag, left, latest)
-            latest = after
-            computed = tuple(vector(after[n]) for n in self.names[tag])
+            record = passed.next(tag)
+            if record is None and (equation.span or not chooses(equation)):
+                if equation.span:
+                    msg = f"the line of {tag} is passed less often than its equation says"
+                    raise LookupError(msg)
+                continue  # the code has gone another way
+            before, after = (record.before, record.after) if record else (passed.now, passed.now)
+            names = self.names[tag][-max(1, len(equation.left)) :]
+            computed = tuple(x for n in names for x in values(after[n], len(equation.left)))
             stated = self.stated(scope, tag, equation, len(computed))
-            kept = scope.copy()
-            yield Point(tag, equation, kept, before, self.names[tag], computed, stated)
+            yield Point(tag, equation, scope.copy(), before, names, computed, stated)
             # Go on from what the line computed, so that no equation suffers from another.
             for i, (key, at) in enumerate(scope.targets(equation)):
                 x = computed[i] if getattr(computed[i], "ndim", 0) else self.number(computed[i])
                 kind = stated[i].kind if stated else kind_of(x, matrices=scope.matrices)
                 scope.keep(key, at, Value(kind, x))
-        if left:
-            msg = f"the line of {left[0].tag} is passed more often than its equation says"
+        if more := [t for t, e in self.equations.items() if e.span and passed.next(t)]:
+            msg = f"the line of {more[0]} is passed more often than its equation says"
             raise LookupError(msg)
         self.compare_returned(scope, returned)
 
-    def passed(self, tag: str, left: list[Record], latest: dict[str, Any]) -> tuple[Any, Any]:
-        """The names before and after the line; where a branch left it out, as they are."""
-        if left and left[0].tag == tag:
-            record = left.pop(0)
-            return record.before, record.after
-        now = left[0].before if left else latest
-        if missing := [n for n in self.names[tag] if n not in now]:
-            msg = f"the line of {tag} is not passed, and {missing[0]} has no value without it"
-            raise LookupError(msg)
-        return now, now
-
     def stated(self, scope: Scope, tag: str, equation: Equation, count: int) -> tuple[Value, ...]:
         """What the equation says, in the scope as it stands."""
+        if not equation.right:
+            return ()
         if count != len(equation.left):
             msg = f"{tag} gives a value to {len(equation.left)} symbols, its line to {count}"
             raise LookupError(msg)
-        if equation.right is None:
-            return ()
         try:
             with np.errstate(all="ignore"):
                 return tuple(scope.values(equation))
@@ -273,24 +335,26 @@ def limit(*, exact: bool) -> float:
 
 def failures(name: str, reading: str | None = None) -> Iterator[str]:
     """What is wrong with the equations of a rule, in one reading of it."""
-    for exact in (False, True):
-        comparison = Comparison(name, reading, exact=exact)
-        seen = set()
-        for e in examples(name):
-            try:
+    unread = list(unreadable(said(name, reading)))
+    if unread:
+        yield from unread
+        return
+    e = None
+    try:
+        for exact in (False, True):
+            comparison, seen = Comparison(name, reading, exact=exact), set()
+            for e in examples(name, few=exact):
                 for point in comparison.points(e):
                     off = point.difference
                     if off > limit(exact=exact) and point.tag not in seen:
                         seen.add(point.tag)
                         yield told(comparison, point, e, off)
-            except TexError as error:
-                yield str(error)
+            if seen:
                 return
-            except LookupError as error:
-                yield f"{comparison.said.file}: {error.args[0]} ({e.what})"
-                return
-        if seen:
-            return
+    except TexError as error:
+        yield str(error)
+    except LookupError as error:
+        yield f"{said(name).file}: {error.args[0]} ({e.what if e else reading})"
 
 
 def told(comparison: Comparison, point: Point, e: Example, off: float) -> str:

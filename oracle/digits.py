@@ -42,11 +42,13 @@ def _log(a: Number) -> Number:
 
 
 def _real(x: Any) -> Any:
-    """NumPy's number or array in 50 digits, exactly."""
-    return mp.mpf(x) if isinstance(x, int) else mp.mpf(float(x))
+    """A number in 50 digits: a literal is the decimal that is written, all else exact."""
+    if type(x) is float:
+        return mp.mpf(repr(x))
+    return mp.mpf(int(x) if isinstance(x, int | np.integer) else x)
 
 
-_reals = np.frompyfunc(_real, 1, 1)
+_reals = np.frompyfunc(mp.mpf, 1, 1)
 _quotients = np.frompyfunc(_divided, 2, 1)
 _powers = np.frompyfunc(_power, 2, 1)
 
@@ -57,7 +59,9 @@ def plain(x: Any) -> Any:
         return x.x
     if isinstance(x, list | tuple):
         return type(x)(plain(a) for a in x)
-    if isinstance(x, float | np.ndarray) and np.asarray(x).dtype.kind == "f":
+    if type(x) is float:
+        return _real(x)
+    if isinstance(x, np.ndarray | np.floating) and x.dtype.kind == "f":
         return _reals(x)
     return x
 
@@ -70,8 +74,6 @@ class Digits:
 
     def __init__(self, x: Any) -> None:
         self.x = np.asarray(plain(x))
-        if self.x.dtype.kind == "f":
-            self.x = np.asarray(_reals(self.x), object)
 
     def __array_namespace__(self, api_version: str | None = None) -> "Namespace":
         return namespace
@@ -153,7 +155,7 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 def number(x: Any) -> Digits:
     """One number of 50 digits: of a decimal as it is written, of all else exactly."""
-    return Digits(mp.mpf(x) if isinstance(x, str) else _real(x) if not isinstance(x, Digits) else x)
+    return Digits(x if isinstance(x, Digits) else mp.mpf(x) if isinstance(x, str) else _real(x))
 
 
 class Namespace:

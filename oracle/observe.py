@@ -6,7 +6,8 @@ import numpy as np
 
 from .case import Layout
 from .replay import Forced, Gradients, Make, Open, Slots, Step, Tensors, make
-from .truth import THETA, Moment, Truth, numpy_dtype
+from .rounding import numpy_dtype
+from .truth import THETA, Moment, Truth
 
 
 class ContractError(Exception):
@@ -79,8 +80,8 @@ def checked(params: Tensors, like: Tensors, dtype: np.dtype[Any]) -> None:
 
 def joined_state(truth: Truth, state: Slots) -> Slots:
     """The state side by side by group; slots that the specification does not know are left out."""
-    layout, stages = truth.layout, truth.case.pipeline.stages
-    like = {slot: row["like"] for stage in stages for slot, row in stage.spec["state"].items()}
+    layout, case = truth.layout, truth.case
+    like = {slot: row["like"] for slot, row in case.pipeline.slots.items()}
     joined: Slots = {}
     for group, names in layout.groups.items():
         if missing := [n for n in names if n not in state]:

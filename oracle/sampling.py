@@ -89,6 +89,8 @@ class Noise:
     def copy(self, value: Any, error: Any = 0.0) -> "Noisy":
         """Copies of an array, each within its error, and rounded."""
         if not self.unit:
+            if not isinstance(value, np.ndarray | np.generic):
+                value = value.astype(np.float64)  # two doubles have no LAPACK
             return Noisy(self, np.asarray(value)[None])
         return Noisy(self, value + error * self.uniform((SAMPLES, *np.shape(value))))
 

@@ -36,6 +36,8 @@ DOMAINS = {
     ">= 0": st.floats(0, 16, width=16).map(xp.scalar),
     "[0, 1)": st.floats(0, 1 - 2**-10, width=16).map(xp.scalar),
     "(0, 1)": st.floats(2**-10, 1 - 2**-10, width=16).map(xp.scalar),
+    "[0, 1]": st.floats(0, 1, width=16).map(xp.scalar),
+    "(0, 1]": st.floats(2**-10, 1, width=16).map(xp.scalar),
     ">= 1": st.integers(1, 6),
 }
 WHOLE = {">= 0": st.integers(0, 3), ">= 1": st.integers(1, 6), "[0, 1]": st.integers(0, 1)}
@@ -84,6 +86,7 @@ def notation(rule):
             st.sampled_from("abc"), st.builds(scaled, shapes.flatmap(arrays), POWERS), min_size=1
         ),
         "c": DOMAINS["> 0"],
+        "t": st.integers(0, 12),
         "share": st.floats(0.01, 1).map(xp.scalar),
         "q": shape.flatmap(lambda s: arrays((s[0], 1)).filter(np.any).map(reflection)),
         "p": shape.flatmap(lambda s: arrays((s[1], 1)).filter(np.any).map(reflection)),

@@ -16,6 +16,9 @@ dialects = {
     "nesterov": "rate-outside",
     "adagrad": "epsilon-inside-the-root",
     "rmsprop": "epsilon-inside-the-root",
+    "rmsprop_momentum": "tensorflow",
+    "radam": "threshold-five-and-adams-floor",
+    "amsgrad": "maximum-of-the-corrected",
 }
 capabilities = {"changes"}
 
@@ -42,6 +45,10 @@ def muon(learning_rate, momentum, weight_decay, ns_steps):
     )
 
 
+def adabelief(learning_rate, b1, b2, eps):
+    return optax.adabelief(learning_rate, b1, b2, eps, eps_root=eps)
+
+
 def ema_momentum(learning_rate, decay):
     average = optax.ema(decay, debias=False)
     return optax.chain(average, optax.scale_by_learning_rate(learning_rate))
@@ -60,6 +67,18 @@ OPTIMIZERS = {
     "optimistic_gd": (optax.optimistic_gradient_descent, None),
     "adagrad": (optax.adagrad, {"G": "sum_of_squares"}),
     "rmsprop": (optax.rmsprop, {"v": "nu"}),
+    "rmsprop_momentum": (optax.rmsprop, None),  # its sum has the other sign
+    "rmsprop_centered": (
+        functools.partial(optax.rmsprop, centered=True),
+        {"v": "nu", "m": "mu", "b": "trace"},
+    ),
+    "rmsprop_tf": (functools.partial(optax.rmsprop, initial_scale=1.0), None),
+    "adadelta": (optax.adadelta, {"v": "e_g", "u": "e_x"}),
+    "adamax": (optax.adamax, {"m": "mu", "u": "nu", "t": "count"}),
+    "amsgrad": (optax.amsgrad, MOMENTS | {"v_max": "nu_max"}),
+    "nadam_constant": (optax.nadam, MOMENTS),
+    "radam": (optax.radam, MOMENTS),
+    "adabelief": (adabelief, {"m": "mu", "s": "nu", "t": "count"}),
     "adam": (optax.adam, MOMENTS),
     "adamw": (optax.adamw, MOMENTS),
     "lion": (optax.lion, {"m": "mu"}),
@@ -77,7 +96,7 @@ QUICKER = QUICK | {"xla_cpu_use_fusion_emitters": False}
 def chained(rule, hyper):
     """The chain that a pipeline is in optax."""
     *transforms, last = rule.split("+")
-    given = {NAMES.get(k, k): x for k, x in hyper.items()}
+    given = hyper | {NAMES.get(k, k): x for k, x in hyper.items()}
     given["decay"] = hyper.get("rho", hyper.get("momentum"))  # as optax.trace calls it, too
 
     def made(factory):

@@ -1,5 +1,6 @@
 """torch.optim as it ships, in one parameter group, on the path that it picks itself."""
 
+import numpy as np
 import torch
 from torch import optim
 
@@ -9,6 +10,8 @@ version = torch.__version__
 dialects = {
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
+    "rmsprop_centered": "epsilon-and-rate-outside",
+    "radam": "threshold-five",
     "clip_by_global_norm": "epsilon-in-the-norm",
     "newton_schulz": "clamped-norm",
 }
@@ -53,6 +56,38 @@ OPTIMIZERS = {
         lambda h: {"alpha": h["rho"], "eps": h["eps"]},
         {"v": "square_avg"},
     ),
+    "rmsprop_momentum": (
+        optim.RMSprop,
+        lambda h: {"alpha": h["rho"], "eps": h["eps"], "momentum": h["momentum"]},
+        {"v": "square_avg", "b": "momentum_buffer"},
+    ),
+    "rmsprop_centered": (
+        optim.RMSprop,
+        lambda h: {
+            "alpha": h["rho"],
+            "eps": h["eps"],
+            "momentum": h["momentum"],
+            "centered": True,
+        },
+        {"v": "square_avg", "m": "grad_avg", "b": "momentum_buffer"},
+    ),
+    "adadelta": (
+        optim.Adadelta,
+        lambda h: {"rho": h["rho"], "eps": h["eps"]},
+        {"v": "square_avg", "u": "acc_delta"},
+    ),
+    "adamax": (optim.Adamax, betas, {"m": "exp_avg", "u": "exp_inf", "t": "step"}),
+    "amsgrad": (
+        optim.Adam,
+        lambda h: betas(h) | {"amsgrad": True},
+        {"m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq", "t": "step"},
+    ),
+    "nadam": (
+        optim.NAdam,
+        lambda h: betas(h) | {"momentum_decay": h["momentum_decay"]},
+        {"m": "exp_avg", "v": "exp_avg_sq", "prod": "mu_product", "t": "step"},
+    ),
+    "radam": (optim.RAdam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adam": (optim.Adam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adamw": (optim.AdamW, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "muon": (
@@ -61,6 +96,7 @@ OPTIMIZERS = {
         {"m": "momentum_buffer"},
     ),
 }
+NUMBERS = {"mu_product": 1.0}  # kept for a whole tensor, and what they begin with
 SAME = {"decoupled_decay+adam": "adamw"}
 DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
 
@@ -76,7 +112,10 @@ class Step:
             p.grad = None if grads[name] is None else torch.tensor(grads[name])
         if self.max_norm is not None:
             torch.nn.utils.clip_grad_norm_(list(self.params.values()), self.max_norm)
+        kept = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)  # of NUMBERS, which would else be float32
         self.optimizer.step()
+        torch.set_default_dtype(kept)
         return {name: p.detach().numpy().copy() for name, p in self.params.items()}
 
     def state(self):
@@ -89,6 +128,8 @@ class Step:
         held = self.optimizer.state[p].get(key)
         if slot == "t":
             return 0 if held is None else int(held)
+        if key in NUMBERS:
+            return NUMBERS[key] if held is None else float(held)
         return torch.zeros_like(p).numpy() if held is None else held.numpy().copy()
 
     def load(self, params, state):
@@ -98,7 +139,7 @@ class Step:
                 held = {self.keys[slot]: x for slot, x in state[name].items()}
                 self.optimizer.state[p] = {
                     "step": torch.tensor(float(held.pop("step", 0))),
-                    **{key: torch.from_numpy(x) for key, x in held.items()},
+                    **{key: torch.from_numpy(np.asarray(x)) for key, x in held.items()},
                 }
 
 

@@ -40,6 +40,11 @@ def betas(h):
     return {"learning_rate": h["lr"], **named}
 
 
+def rms(h):
+    named = {"rho": h["rho"], "momentum": h["momentum"], "epsilon": h["eps"]}
+    return {"learning_rate": h["lr"], **named}
+
+
 WITNESSES = [
     row(
         "schedule_free_adamw",
@@ -59,6 +64,40 @@ WITNESSES = [
         "keras.optimizers.Adam",
         lambda h: keras.optimizers.Adam(**betas(h)),
         dialect="epsilon-hat",
+    ),
+    row(
+        "adamax",
+        "keras.optimizers.Adamax",
+        lambda h: keras.optimizers.Adamax(**betas(h)),
+        dialect="epsilon-beside-the-maximum",
+    ),
+    row(
+        "amsgrad",
+        "keras.optimizers.Adam",
+        lambda h: keras.optimizers.Adam(**betas(h), amsgrad=True),
+        dialect="epsilon-hat",
+    ),
+    row(
+        "adadelta",
+        "keras.optimizers.Adadelta",
+        lambda h: keras.optimizers.Adadelta(h["lr"], rho=h["rho"], epsilon=h["eps"]),
+    ),
+    row(
+        "rmsprop_momentum",
+        "keras.optimizers.RMSprop",
+        lambda h: keras.optimizers.RMSprop(**rms(h)),
+        dialect="tensorflow",
+    ),
+    row(
+        "rmsprop_centered",
+        "keras.optimizers.RMSprop",
+        lambda h: keras.optimizers.RMSprop(**rms(h), centered=True),
+    ),
+    row(
+        "nadam",
+        "keras.optimizers.Nadam",
+        lambda h: keras.optimizers.Nadam(**betas(h)),
+        hyper={"momentum_decay": 1.0},
     ),
     row(
         "adafactor",

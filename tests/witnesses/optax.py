@@ -10,6 +10,15 @@ def row(rule, what, factory, **options):
     return Witness(rule, what, optax_transformation(factory), **options)
 
 
+def betas(h):
+    return {"learning_rate": h["lr"], "b1": h["beta1"], "b2": h["beta2"], "eps": h["eps"]}
+
+
+def rms(h):
+    named = {"decay": h["rho"], "eps": h["eps"], "momentum": h["momentum"]}
+    return {"learning_rate": h["lr"], **named}
+
+
 def adafactor(h):
     """Its own parts, with the decay in float64 and the floor of the scale as it is given."""
     scale = optax.scale_by_factored_rms(
@@ -130,5 +139,47 @@ WITNESSES = [
         "optimistic_gd",
         "optax.optimistic_gradient_descent",
         lambda h: optax.optimistic_gradient_descent(h["lr"], h["alpha"], h["beta"]),
+    ),
+    row("adamax", "optax.adamax", lambda h: optax.adamax(**betas(h))),
+    row("adadelta", "optax.adadelta", lambda h: optax.adadelta(h["lr"], h["rho"], h["eps"])),
+    row(
+        "amsgrad",
+        "optax.amsgrad",
+        lambda h: optax.amsgrad(**betas(h)),
+        dialect="maximum-of-the-corrected",
+    ),
+    row(
+        "rmsprop_momentum",
+        "optax.rmsprop",
+        lambda h: optax.rmsprop(**rms(h), eps_in_sqrt=False),
+        dialect="rate-inside",
+    ),
+    row(
+        "rmsprop_momentum",
+        "optax.rmsprop",
+        lambda h: optax.rmsprop(**rms(h)),
+        dialect="tensorflow",
+    ),
+    row("rmsprop_centered", "optax.rmsprop", lambda h: optax.rmsprop(**rms(h), centered=True)),
+    row("rmsprop_tf", "optax.rmsprop", lambda h: optax.rmsprop(**rms(h), initial_scale=1.0)),
+    row("nadam_constant", "optax.nadam", lambda h: optax.nadam(**betas(h))),
+    row(
+        "radam",
+        "optax.radam",
+        lambda h: optax.radam(**betas(h)),
+        dialect="threshold-five-and-adams-floor",
+    ),
+    row("adabelief", "optax.adabelief", lambda h: optax.adabelief(**betas(h), eps_root=h["eps"])),
+    row(
+        "yogi",
+        "optax.scale_by_yogi",
+        lambda h: optax.chain(
+            optax.scale_by_yogi(
+                h["beta1"], h["beta2"], h["eps"], initial_accumulator_value=h["initial"]
+            ),
+            optax.scale_by_learning_rate(h["lr"]),
+        ),
+        dialect="bias-corrected",
+        hyper={"initial": 0.0},
     ),
 ]

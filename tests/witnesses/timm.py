@@ -3,6 +3,21 @@
 from timm import optim
 from witnessing import Witness, torch_optimizer
 
+
+def rms(h):
+    named = {"alpha": h["rho"], "momentum": h["momentum"], "eps": h["eps"]}
+    return {"lr": h["lr"], **named}
+
+
+def betas(h):
+    return {"lr": h["lr"], "betas": (h["beta1"], h["beta2"]), "eps": h["eps"]}
+
+
+def adan(h):
+    named = {"eps": h["eps"], "weight_decay": h["weight_decay"]}
+    return {"lr": h["lr"], "betas": (h["beta1"], h["beta2"], h["beta3"]), **named}
+
+
 WITNESSES = [
     Witness(
         "lars",
@@ -89,6 +104,39 @@ WITNESSES = [
                 p, h["lr"], betas=(h["beta1"], h["beta2"]), weight_decay=h["weight_decay"]
             )
         ),
+    ),
+    Witness(
+        "rmsprop_tf",
+        "timm 1.0.31, timm.optim.RMSpropTF",
+        torch_optimizer(lambda p, h: optim.RMSpropTF(p, **rms(h))),
+    ),
+    Witness(
+        "rmsprop_tf",
+        "timm 1.0.31, timm.optim.RMSpropTF",
+        torch_optimizer(lambda p, h: optim.RMSpropTF(p, **rms(h), lr_in_momentum=False)),
+        dialect="rate-outside",
+    ),
+    Witness(
+        "nadam_constant",
+        "timm 1.0.31, timm.optim.NAdamW",
+        torch_optimizer(lambda p, h: optim.NAdamW(p, **betas(h), weight_decay=0.0)),
+        dialect="one-correction",
+    ),
+    Witness(
+        "adabelief",
+        "timm 1.0.31, timm.optim.AdaBelief",
+        torch_optimizer(lambda p, h: optim.AdaBelief(p, **betas(h), rectify=False)),
+    ),
+    Witness(
+        "adan",
+        "timm 1.0.31, timm.optim.Adan",
+        torch_optimizer(lambda p, h: optim.Adan(p, **adan(h))),
+    ),
+    Witness(
+        "adan",
+        "timm 1.0.31, timm.optim.Adan",
+        torch_optimizer(lambda p, h: optim.Adan(p, **adan(h), no_prox=True)),
+        dialect="decay-before-the-step",
     ),
     Witness(
         "adafactor",

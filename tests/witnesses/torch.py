@@ -52,4 +52,37 @@ WITNESSES = [
         "torch.optim.SGD",
         lambda p, h: optim.SGD(p, h["lr"], momentum=h["momentum"]),
     ),
+    row(
+        "rmsprop_momentum",
+        "torch.optim.RMSprop",
+        lambda p, h: optim.RMSprop(
+            p, h["lr"], alpha=h["rho"], eps=h["eps"], momentum=h["momentum"]
+        ),
+    ),
+    row(
+        "rmsprop_centered",
+        "torch.optim.RMSprop",
+        lambda p, h: optim.RMSprop(
+            p, h["lr"], alpha=h["rho"], eps=h["eps"], momentum=h["momentum"], centered=True
+        ),
+        dialect="epsilon-and-rate-outside",
+    ),
+    row("adamax", "torch.optim.Adamax", lambda p, h: optim.Adamax(p, **betas(h))),
+    row("amsgrad", "torch.optim.Adam", lambda p, h: optim.Adam(p, **betas(h), amsgrad=True)),
+    row(
+        "adadelta",
+        "torch.optim.Adadelta",
+        lambda p, h: optim.Adadelta(p, h["lr"], rho=h["rho"], eps=h["eps"]),
+    ),
+    row(
+        "nadam",
+        "torch.optim.NAdam",
+        lambda p, h: optim.NAdam(p, **betas(h), momentum_decay=h["momentum_decay"]),
+    ),
+    row(
+        "radam",
+        "torch.optim.RAdam",
+        lambda p, h: optim.RAdam(p, **betas(h)),
+        dialect="threshold-five",
+    ),
 ]
