@@ -12,8 +12,8 @@ from goldstep.oracle import ContractError
 
 from . import trajectories
 from .ask import Memory
-from .cases import asked, rules
-from .implementations import DTYPES, Implementation, UnusableError, claiming, implementation
+from .cases import asked, rules, worth
+from .implementations import EVERY, Implementation, UnusableError, claiming, implementation
 from .report import REPORT, summary
 
 NAME = "goldstep-conformance"
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rule", action="append", default=[], metavar="GLOB", help="only these rules, as 'adam*'"
     )
     group.addoption(
-        "--dtype", action="append", default=[], choices=DTYPES, help="only this type of tensors"
+        "--dtype", action="append", default=[], choices=EVERY, help="only this type of tensors"
     )
     group.addoption(
         "--case", action="append", default=[], metavar="GLOB", help="only these cases, by id"
@@ -109,7 +109,7 @@ def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[st
         ]
     for made in config.stash[ASKED]:
         for rule in wanted:
-            dtypes = [d for d in DTYPES if d in made.dtypes and _wanted(d, config.option.dtype)]
+            dtypes = [d for d in EVERY if d in made.dtypes and _wanted(d, config.option.dtype)]
             yield made, rule, [d for d in dtypes if made.offers(rule, d)]
 
 
@@ -129,7 +129,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for made, rule, offered in every:
         for case in asked(rule, made.capabilities) if offered else ():
             for dtype in offered:
-                if _wanted(f"{case.id}/{dtype}", config.option.case):
+                named = config.option.case
+                alone = len(offered) == 1
+                if (named or alone or worth(case, dtype)) and _wanted(f"{case.id}/{dtype}", named):
                     # A free run sees the logic, not the arithmetic: once is enough.
                     hard = "changes" in case.needs or "changes" not in made.capabilities
                     questions.append((made, case, dtype, hard and dtype == offered[0]))

@@ -46,12 +46,15 @@ def label(tokens: tuple[Token, ...]) -> str:
     return "".join(t.s[6:-1] if t.s.startswith(r"\text") else t.s for t in tokens)
 
 
-def is_label(tokens: tuple[Token, ...], *, more: bool) -> bool:
-    r"""Whether the part of a subscript of a new symbol belongs to its name: L, \max, \text{old}."""
+def is_label(tokens: tuple[Token, ...], *, known: bool, more: bool) -> bool:
+    r"""Whether the part of a subscript of a new symbol belongs to its name: L, \max, \text{old}.
+
+    Of a letter that is `known` a capital or a number may be an index.
+    """
     said = label(tokens)
     if tokens[0].s.startswith(r"\text") or said in {r"\infty", r"\max", r"\min"}:
         return True
-    return (said.isalpha() and said.isupper()) or (said.isdigit() and more)
+    return (not known and (said.isalpha() and said.isupper())) or (said.isdigit() and more)
 
 
 class Scope:
@@ -166,18 +169,21 @@ class Scope:
         letters = [t.s for t in rest[-1]] if rest and self.free(rest[-1]) else []
         value = self.by_component(right, letters) if letters else self.of(right)
         for old in (v for at, v in self.table.get(key, {}).items() if at is not None or not rest):
+            if {old.kind, value.kind} == {"s", "t"} and not shape_of(old) + shape_of(value):
+                value = Value("t", value.x)
             if {old.kind, value.kind} <= {"s", "t", "m"} and old.kind != value.kind:
                 self.fail(f"{key} was {KINDS[old.kind]} and this is {KINDS[value.kind]}", left)
         return value
 
     def several(self, equation: Equation) -> list[Value]:
         node = equation.right[0]
-        if node.op != "call" or node.args[0] not in self.functions:
+        known = {"largest": largest} | self.functions
+        if node.op != "call" or node.args[0] not in known:
             self.fail("several names on the left take a function that gives several values", node)
-        found = self.functions[node.args[0]](*(self.of(a).x for a in node.args[1]))
+        found = known[node.args[0]](*(self.of(a).x for a in node.args[1]))
         if len(found) != len(equation.left):
             self.fail(f"{node.args[0]} gives {len(found)} values", node)
-        return [self.valued(x) for x in found]
+        return [self.valued(x if getattr(x, "ndim", 0) else self.number(x)) for x in found]
 
     def keep(self, key: str, at: int | None, value: Value) -> None:
         self.table.setdefault(key, {})[at] = value
@@ -225,10 +231,11 @@ class Scope:
             full = key + "_" + ",".join(map(label, parts[:n]))
             if full in self.table:
                 return full, list(parts[n:])
-        n = 0
-        if new and key not in self.table:
-            while n < len(parts) and is_label(parts[n], more=n + 1 < len(parts)):
-                n += 1
+        n, known = 0, key in self.table
+        while n < len(parts) and is_label(
+            parts[n], known=known or not new, more=n + 1 < len(parts)
+        ):
+            n += 1
         return key + ("_" + ",".join(map(label, parts[:n])) if n else ""), list(parts[n:])
 
     def index(self, tokens: tuple[Token, ...]) -> int:
@@ -511,6 +518,10 @@ def bare(node: Any) -> Any:
     return tuple(map(bare, node)) if isinstance(node, tuple) else node
 
 
+def shape_of(value: Value) -> tuple[int, ...]:
+    return tuple(getattr(value.x, "shape", ()))
+
+
 def broadcast(a: Value, b: Value) -> bool:
     """Whether shapes are equal, but for axes of length 1 of tensors."""
     pairs = list(zip(a.x.shape, b.x.shape, strict=False))
@@ -610,6 +621,12 @@ def extent(axis: int) -> Callable[..., Any]:
 def inner(scope: Scope, a: Value, b: Value) -> Any:
     scope.alike(a, b, Node("", (), 0))
     return total(scope, Value(a.kind, a.x * b.x))
+
+
+def largest(x: Any) -> tuple[int, int]:
+    """The two longest axes, counted from 0, of equal ones the last, in their order."""
+    first, second = sorted(sorted(range(len(x.shape)), key=lambda i: x.shape[i])[-2:])
+    return first, second
 
 
 def trace(scope: Scope, v: Value) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .case import Layout
 from .replay import Forced, Gradients, Make, Open, Slots, Step, Tensors, make
-from .rounding import numpy_dtype
+from .rounding import narrow, numpy_dtype
 from .truth import THETA, Moment, Truth
 
 
@@ -32,8 +32,9 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
     """Put a case to an implementation and write down what it does.
 
     It runs free, and is forced at each step if it can be; `free=False` leaves out the free run of
-    one that can be forced. Every array that it is given is its own to keep. Raises ContractError
-    if what it gives back has not the names, shapes and type of what it was given.
+    one that can be forced, and so does a coarse type. Every array that it is given is its own to keep. Raises ContractError
+    if what it gives back has not the names, shapes and type of what it was given, and
+    NotImplementedError if it offers too little to be judged.
     """
     case, layout = truth.case, truth.layout
     dtype = numpy_dtype(truth.arithmetic.dtype)
@@ -53,7 +54,13 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
     steps = range(len(case.grads))
     step = offered(case.rule, dict(hyper), fresh(case.params))
     offers, ran, forced = level(step), [], []
-    if free or offers < 2:
+    coarse = narrow(truth.arithmetic.dtype)
+    if coarse and offers < 2:
+        msg = (
+            f"a step from a given moment, and of a run in {truth.arithmetic.dtype} nothing is sure"
+        )
+        raise NotImplementedError(msg)
+    if (free and not coarse) or offers < 2:
         # Where each step is forced, and its state seen, the end of a free run tells enough.
         ran = [taken(step, t, read=offers == 1 or t == steps[-1]) for t in steps]
         step = offered(case.rule, dict(hyper), fresh(case.params))
@@ -81,8 +88,8 @@ def checked(params: Tensors, like: Tensors, dtype: np.dtype[Any]) -> None:
 
 def joined_state(truth: Truth, state: Slots) -> Slots:
     """The state side by side by group; slots that the specification does not know are left out."""
-    layout, case = truth.layout, truth.case
-    like = {slot: row["like"] for slot, row in case.pipeline.slots.items()}
+    layout = truth.layout
+    like = {slot: row["like"] for slot, row in truth.case.pipeline.slots.items()}
     joined: Slots = {}
     for group, names in layout.groups.items():
         if missing := [n for n in names if n not in state]:

@@ -97,9 +97,10 @@ def on_matrices(name: str) -> bool:
 
 
 def alone(name: str) -> bool:
-    """Whether an iteration can be asked by itself: it takes one matrix and its hyper-parameters."""
+    """Whether an iteration can be asked by itself: of one matrix, and nothing of it is arbitrary."""
     _, *more = inspect.signature(getattr(module(name), name)).parameters
-    return more == list(spec.load("iterations", name)["hyper"])
+    said = spec.load("iterations", name)
+    return more == list(said["hyper"]) and "gauge" not in said
 
 
 def applied(name: str, f: Callable[..., Any]) -> Any:
@@ -206,6 +207,11 @@ class Pipeline(NamedTuple):
         return any(stage.kind == "iterations" for stage in self.stages)
 
     @property
+    def discontinuous(self) -> bool:
+        """Whether two runs that differ in the last place may part for good."""
+        return any("discontinuous" in stage.spec for stage in self.stages)
+
+    @property
     def largest(self) -> float:
         """The most elements of a tensor that the suite gives it."""
         return min((stage.spec.get("largest", math.inf) for stage in self.stages), default=math.inf)
@@ -282,7 +288,19 @@ def pipeline(
     >>> [stage.name for stage in pipeline("lookahead+l2+signum|adam").stages]
     ['lookahead', 'l2', 'route', 'signum', 'adam']
     """
+    if wrap is None and all(isinstance(x, str) for x in (meant or {}).values()):
+        return _plain(name, frozenset((meant or {}).items()))
+    return _made(name, meant, wrap)
 
+
+@functools.lru_cache(maxsize=1024)
+def _plain(name: str, meant: frozenset[tuple[str, Any]]) -> Pipeline:
+    return _made(name, dict(meant), None)
+
+
+def _made(
+    name: str, meant: Readings | None, wrap: Callable[[FunctionType], object] | None
+) -> Pipeline:
     def stage(rule: str) -> Stage:
         return Stage(rule, spec.load(spec.kind_of(rule), rule), read(rule, meant, wrap))
 

@@ -35,9 +35,9 @@ DOMAINS = {
     "> 0": st.floats(-6, 1, width=16).filter(bool).map(lambda power: xp.scalar(10.0**power)),
     ">= 0": st.floats(0, 16, width=16).map(xp.scalar),
     "[0, 1)": st.floats(0, 1 - 2**-10, width=16).map(xp.scalar),
-    "(0, 1)": st.floats(2**-10, 1 - 2**-10, width=16).map(xp.scalar),
     "[0, 1]": st.floats(0, 1, width=16).map(xp.scalar),
     "(0, 1]": st.floats(2**-10, 1, width=16).map(xp.scalar),
+    "(0, 1)": st.floats(2**-10, 1 - 2**-10, width=16).map(xp.scalar),
     ">= 1": st.integers(1, 6),
 }
 WHOLE = {">= 0": st.integers(0, 3), ">= 1": st.integers(1, 6), "[0, 1]": st.integers(0, 1)}
