@@ -484,9 +484,10 @@ class Arithmetic:
 
     def asarray(self, x: Any, **_: Any) -> Bounded:
         """Constants, each rounded to the type of the tensors."""
-        value = self.truth(np.asarray(x, np.float64))
-        exact = np.vectorize(lambda one: fits(one, UNIT["bfloat16"]), otypes=[bool])(value)
-        return Bounded(self, value, np.where(exact, 0.0, self.own(size(value))))
+        given = np.asarray(x, np.float64)
+        mantissa, _ = np.frexp(given)
+        exact = np.ldexp(mantissa, 8) % 1 == 0  # in every type
+        return Bounded(self, self.truth(given), np.where(exact, 0.0, self.own(abs(given))))
 
     def eye(self, n: int, m: int | None = None, **_: Any) -> Bounded:
         return Bounded(self, self.truth(np.eye(n, m)), np.zeros((n, m or n)))
@@ -533,11 +534,12 @@ class Arithmetic:
 
     def searchsorted(self, x1: Bounded, x2: Bounded) -> Bounded:
         """Between which two of the sorted `x1` each of `x2` lies, by the index of the larger."""
-        reach = LIMIT * (x2.error + self.own(size(x2.value) + x2.error) * (x1.error.max() > 0))
-        index, least, most = (
-            np.searchsorted(x1.value, x2.value + move, side=side)  # type: ignore[call-overload]
-            for move, side in ((0, "left"), (-reach, "left"), (reach, "right"))
-        )
+        among, x = x1.value.astype(np.float64), x2.value.astype(np.float64)
+        reach = LIMIT * x2.error
+        if np.any(x1.error):
+            reach = reach + LIMIT * self.own(abs(x) + x2.error)
+        index = np.searchsorted(among, x)
+        least, most = np.searchsorted(among, x - reach), np.searchsorted(among, x + reach, "right")
         doubt = np.where(reach > 0, np.maximum(most - index, index - least), 0)
         return Bounded(self, index, doubt / LIMIT)
 

@@ -207,6 +207,11 @@ class Pipeline(NamedTuple):
         return any(stage.kind == "iterations" for stage in self.stages)
 
     @property
+    def discontinuous(self) -> bool:
+        """Whether two runs that differ in the last place may part for good."""
+        return any("discontinuous" in stage.spec for stage in self.stages)
+
+    @property
     def largest(self) -> float:
         """The most elements of a tensor that the suite gives it."""
         return min((stage.spec.get("largest", math.inf) for stage in self.stages), default=math.inf)
