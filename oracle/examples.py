@@ -72,7 +72,7 @@ def examples(name: str, *, few: bool = False) -> Iterator[Example]:
                 for x in (theta, 1e3 * draw(), 0 * theta):
                     yield Example(f"{what} {shape}", hyper, x, None, None, {})
             elif spec.kind_of(name) == "schedules":
-                for t in range(LATE[0]):
+                for t in range(s["first"], LATE[0]):
                     yield Example(f"{what} {t}", hyper, t, None, None, {})
                 break
             else:

@@ -238,6 +238,9 @@ class Bounded:
     def __rtruediv__(self, other: Number) -> "Bounded":
         return self.arithmetic.scalar(other) / self
 
+    def __floordiv__(self, other: Number) -> "Bounded":
+        return self.arithmetic.floor(self / other)
+
     def __pow__(self, exponent: Number) -> "Bounded":
         y = self.arithmetic.scalar(exponent)
         y = y if self.host else self.arithmetic.cast(y)
@@ -635,6 +638,13 @@ class Arithmetic:
 
     def min(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
         return -self.max(-x, axis=axis, keepdims=keepdims)
+
+    def sort(self, x: Bounded) -> Bounded:
+        # What is sorted moves by no more than the most that was brought in.
+        return Bounded(self, np.sort(x.value), np.full(x.shape, x.error.max(initial=0)))
+
+    def isfinite(self, x: Bounded) -> Doubtful:
+        return Doubtful(np.isfinite(x.value), np.zeros(x.shape))
 
     def any(self, x: Doubtful, *, axis: Any = None, keepdims: bool = False) -> Doubtful:
         over = {"axis": axis, "keepdims": keepdims}

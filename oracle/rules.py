@@ -11,6 +11,7 @@ from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 from goldstep import spec
+from goldstep.reference import _scalar as scalar
 
 from . import link
 
@@ -55,6 +56,13 @@ def iterations(name: str) -> dict[str, str]:
     }
 
 
+def numbers(name: str) -> dict[str, Callable[..., Any]]:
+    """The functions of numbers that a reading of a schedule may call, by name."""
+    if spec.kind_of(name) != "schedules":
+        return {}
+    return {f.__name__: f for f in (scalar.cos, scalar.floor, scalar.maximum, scalar.minimum)}
+
+
 @functools.cache
 def _read(
     name: str,
@@ -73,6 +81,8 @@ def _read(
     calls = iterations(name) | {i: i for i in other}
     called = {a: getattr(_read(i, meant, None), a) for a, i in calls.items()}
     names = {a: wrap(f) if wrap and on_matrices(calls[a]) else f for a, f in called.items()}
+    if lines:
+        names |= numbers(name)
     if not lines and all(f is vars(plain).get(a) for a, f in names.items()):
         return plain
     return link.variant(plain, lines, names)
