@@ -227,9 +227,11 @@ class Pipeline(NamedTuple):
         return min((stage.spec.get("largest", math.inf) for stage in self.stages), default=math.inf)
 
     @property
-    def arbitrary(self) -> bool:
-        """Whether a state holds singular vectors or eigenvectors, which no equation determines."""
-        return any("gauge" in row for stage in self.stages for row in stage.spec["state"].values())
+    def sampled(self) -> bool:
+        """Whether the error of whole steps is sampled: where a rule says so, and where a state
+        holds singular vectors or eigenvectors, which no equation determines."""
+        rows = [row for stage in self.stages for row in stage.spec["state"].values()]
+        return any("gauge" in row for row in rows) or any("sampled" in s.spec for s in self.stages)
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Whether every stage takes a tensor of this shape, and of a route either side."""
