@@ -12,7 +12,7 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -213,7 +213,7 @@ class Comparison:
         """All that the equations are given."""
         count = next((k for k, row in self.spec["state"].items() if row["tex"] == "t"), None)
         step = 1 + (int(getattr(e.state, count)) if count else 6)
-        called = {
+        called: dict[str, Callable[..., Any]] = {
             k: f
             for k, f in vars(self.module).items()
             if isinstance(f, FunctionType) and f.__module__ == self.module.__name__
@@ -305,10 +305,10 @@ class Comparison:
     ) -> None:
         """Go on from what the line computed, so that no equation suffers from another."""
         for i, (key, at) in enumerate(scope.targets(equation)):
-            x = computed[i]
+            x: Any = computed[i]
             if isinstance(x, tuple | list):
                 continue  # of an equation in words: no value that another could be said of
-            if stated and stated[i].kind == "s" and getattr(x, "ndim", 0):
+            if stated and stated[i].kind == "s" and getattr(x, "ndim", 0) > 0:
                 x = stated[i].x  # a number, of which the code has made an array
             x = x if getattr(x, "ndim", 0) else self.number(x)
             kind = stated[i].kind if stated else kind_of(x, matrices=scope.matrices)
@@ -390,6 +390,33 @@ def failures(name: str, reading: str | None = None) -> Iterator[str]:
         yield str(error)
     except LookupError as error:
         yield f"{said(name).file}: {error.args[0]} ({e.what if e else reading})"
+
+
+def ulps(name: str) -> dict[str, float]:
+    """By tag, how far float64 takes a line from its equation with 50 digits of the same inputs.
+
+    In units in the last place of the largest element. What is far is ill-conditioned there.
+    """
+    plain, exact = Comparison(name), Comparison(name, exact=True)
+    found: dict[str, float] = {}
+    for e in examples(name, few=True):
+        functions = exact.scope(e).functions
+        for point in plain.points(e):
+            if point.stated:
+                values = in_digits(point.scope, functions).values(point.equation)
+                pairs = zip(values, point.computed, strict=True)
+                worst = max(difference(v.x, digits.Digits(x)) for v, x in pairs)
+                found[point.tag] = max(found.get(point.tag, 0.0), worst * 2.0**52)
+    return {tag: found[tag] for tag in plain.equations if tag in found}
+
+
+def in_digits(scope: Scope, functions: Mapping[str, Callable[..., Any]]) -> Scope:
+    """The same scope, in which every number is that very number with 50 digits."""
+    made = Scope(digits.number, scope.step, matrices=scope.matrices, functions=functions)
+    made.bound = dict(scope.bound)
+    for key, slot in scope.table.items():
+        made.table[key] = {i: Value(v.kind, digits.Digits(v.x)) for i, v in slot.items()}
+    return made
 
 
 def told(comparison: Comparison, point: Point, e: Example, off: float) -> str:
