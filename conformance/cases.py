@@ -157,7 +157,9 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
 
 
 def gram(g: Any) -> Any:
-    """G G^T, in numbers that float32 holds."""
+    """G G^T in numbers that float32 holds, of a G whose largest element is from 1 to 2."""
+    _, exponent = np.frexp(np.abs(g).max())
+    g = np.ldexp(g, 1 - exponent)
     return (g @ g.T).astype(np.float32).astype(np.float64)
 
 

@@ -12,6 +12,7 @@ from goldstep.oracle import make as reference
 from goldstep.oracle import pipeline
 from goldstep.oracle.observe import ContractError, checked, level
 from goldstep.oracle.replay import Make, Tensors
+from goldstep.oracle.rounding import narrow, numpy_dtype
 from goldstep.oracle.rules import FACTOR, Hyper
 
 STEPS = 3
@@ -20,7 +21,8 @@ STEPS = 3
 def problem(rule: str, dtype: str) -> tuple[Tensors, list[Tensors]]:
     """Two small matrices that a rule takes, and gradients for a few steps."""
     numbers = np.arange(1, 4 * 6 * (STEPS + 1) + 1).reshape(STEPS + 1, 4, 6)
-    x = ((numbers * 37 % 64) - 31.5).astype(dtype) / 32
+    x = ((numbers * 37 % 64) - 31.5).astype(np.float32) / 32
+    x = x.astype(numpy_dtype(dtype))
     params = {"tall": x[0, :, :2].copy(), "wide": x[0, :2, 2:].copy()}
     grads = [{"tall": g[:, :2].copy(), "wide": g[:2, 2:].copy()} for g in x[1:]]
     if pipeline(rule).gram:
@@ -50,7 +52,7 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
         if not hasattr(out, "keys"):
             msg = f"step gave back {type(out).__name__}, not the parameters by name"
             raise ContractError(msg)
-        checked(out, params, np.dtype(dtype))
+        checked(out, params, numpy_dtype(dtype))
         _same(given, before, f"step {t} changed the gradient {{}} that it was given")
         _same(
             params, kept, f"step {t} changed the array {{}} that was given to make: copy it there"
@@ -72,11 +74,11 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
 
 def _counts(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
     """A schedule alone takes no gradients, and goes on from a count that is loaded."""
-    begin: Tensors = {FACTOR: np.ones((), dtype)}
+    begin: Tensors = {FACTOR: np.ones((), numpy_dtype(dtype))}
     step: Any = make(rule, dict(hyper), dict(begin))
     for _ in range(STEPS):
         out = step({FACTOR: None})
-        checked(out, begin, np.dtype(dtype))
+        checked(out, begin, numpy_dtype(dtype))
     if level(step) == 2:
         other: Any = make(rule, dict(hyper), dict(begin))
         other.load({k: np.array(x) for k, x in out.items()}, step.state())
@@ -104,6 +106,8 @@ def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
 
 def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
     """Say so if every step is the right one times a factor that only a mix-up of units explains."""
+    if narrow(dtype):  # too coarse to tell
+        return
     mixups = {-1.0: "it goes uphill: is the gradient negated?"}
     if "lr" in hyper:
         lr = hyper["lr"]

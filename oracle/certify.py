@@ -347,6 +347,8 @@ class Comparison:
 
 def difference(a: Any, b: Any) -> float:
     """The largest difference of two arrays, relative to their largest element."""
+    # A number of Python's is what it holds, and not the decimal that it is written as.
+    a, b = (np.float64(v) if type(v) is float else v for v in (a, b))
     x, y = (array(v) for v in (a, b))
     if x.ndim == 0:
         x = np.broadcast_to(x, y.shape)

@@ -54,6 +54,12 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
     return np.dtype(ml_dtypes.bfloat16)
 
 
+def narrow(dtype: str) -> bool:
+    """Whether a type is too coarse for a run: after a few steps nothing is sure of it but that each
+    step is right."""
+    return UNIT[dtype] > UNIT["float32"]
+
+
 def fits(value: Number, unit: float) -> bool:
     """Whether one number is representable with unit roundoff `unit`.
 
@@ -339,7 +345,7 @@ class Arithmetic:
         flush: bool = True,
     ) -> None:
         self.dtype, self.iteration = dtype, iteration or dtype
-        self.scalar_dtype = scalar or ("float32" if UNIT[dtype] > UNIT["float32"] else dtype)
+        self.scalar_dtype = scalar or ("float32" if narrow(dtype) else dtype)
         self.compute, self.state, self.flush = compute or dtype, state or dtype, flush
         # Truth is rounded too, 2048 times less than float64 at least.
         self.truth: Any = extended() if dtype == "float64" else np.float64

@@ -97,9 +97,10 @@ def on_matrices(name: str) -> bool:
 
 
 def alone(name: str) -> bool:
-    """Whether an iteration can be asked by itself: it takes one matrix and its hyper-parameters."""
+    """Whether an iteration can be asked by itself: of one matrix, and nothing of it is arbitrary."""
     _, *more = inspect.signature(getattr(module(name), name)).parameters
-    return more == list(spec.load("iterations", name)["hyper"])
+    said = spec.load("iterations", name)
+    return more == list(said["hyper"]) and "gauge" not in said
 
 
 def applied(name: str, f: Callable[..., Any]) -> Any:

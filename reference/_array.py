@@ -20,3 +20,14 @@ def namespace(*xs: Array) -> ModuleType:
     'array_api_compat.numpy'
     """
     return array_namespace(*xs)
+
+
+def eye(n: int, like: Array) -> Array:
+    """The identity of n rows, in the type and on the device of another array.
+
+    >>> import numpy as np
+    >>> eye(2, np.zeros(3, np.float32))
+    array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
+    return namespace(like).eye(n, dtype=like.dtype, device=like.device)

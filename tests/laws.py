@@ -37,8 +37,10 @@ DOMAINS = {
     "[0, 1)": st.floats(0, 1 - 2**-10, width=16).map(xp.scalar),
     "[0, 1]": st.floats(0, 1, width=16).map(xp.scalar),
     "(0, 1]": st.floats(2**-10, 1, width=16).map(xp.scalar),
+    "(0, 1)": st.floats(2**-10, 1 - 2**-10, width=16).map(xp.scalar),
     ">= 1": st.integers(1, 6),
 }
+WHOLE = {">= 0": st.integers(0, 3), ">= 1": st.integers(1, 6), "[0, 1]": st.integers(0, 1)}
 FAR = 2.0**300
 """Beside gradients that are larger by this, the floor of a normalisation is below rounding."""
 
@@ -69,7 +71,10 @@ def notation(rule):
     theta = st.builds(scaled, shape.flatmap(arrays), POWERS)
     g = st.builds(scaled, shape.flatmap(arrays), st.shared(POWERS, key="g"))
     factor = st.builds(scaled, shape.flatmap(lambda s: arrays(s, 0.125)), POWERS)
-    hyper = {name: DOMAINS[row["domain"]] for name, row in specified["hyper"].items()}
+    hyper = {
+        name: (WHOLE if isinstance(row["default"], int) else DOMAINS)[row["domain"]]
+        for name, row in specified["hyper"].items()
+    }
     return hyper | {
         "hyper": st.builds(getattr(module(rule), "Hyper", dict), **hyper),
         "theta": theta,

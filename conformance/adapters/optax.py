@@ -20,6 +20,7 @@ dialects = {
     "radam": "threshold-five-and-adams-floor",
     "amsgrad": "maximum-of-the-corrected",
 }
+dtypes = ("float64", "float32", "bfloat16")
 capabilities = {"changes"}
 
 # Our names of hyper-parameters, and those of optax.
