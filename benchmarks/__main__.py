@@ -5,7 +5,7 @@ section is a module beside this one: its docstring says what is measured, `rows(
 """
 
 import argparse
-import datetime
+import datetime as dt
 import importlib
 import os
 import platform
@@ -38,10 +38,9 @@ def machine() -> str:
         names = [x for x in info.read_text().splitlines() if x.startswith("model name")]
         model = names[0].partition(": ")[2] if names else model
     versions = [f"Python {platform.python_version()}", f"numpy {np.__version__}"]
-    for name in ("torch", "jax", "optax"):
-        if module := sys.modules.get(name):
-            versions.append(f"{name} {module.__version__}")
-    today = datetime.datetime.now(tz=datetime.UTC).date()
+    there = [name for name in ("torch", "jax", "optax") if name in sys.modules]
+    versions += [f"{name} {sys.modules[name].__version__}" for name in there]
+    today = dt.datetime.now(tz=dt.UTC).date()
     return f"{today}, {model}, {os.cpu_count()} cores; {', '.join(versions)}."
 
 

@@ -1,8 +1,8 @@
 """A step of the reference
 
-One step of NumPy, as `reference/` has it, beside one of torch (single-tensor, foreach, fused) and of
-optax under jit. The time is ours; a ratio is ours over theirs, and a dash means that the library does
-not have it. Torch's Muon iterates in bfloat16, ours in the type of the tensor.
+One step of NumPy, as `reference/` has it, beside one of torch (single-tensor, foreach, fused) and
+of optax under jit. The time is ours; a ratio is ours over theirs, and a dash means that the library
+does not have it. Torch's Muon iterates in bfloat16, ours in the type of the tensor.
 """
 
 import functools

@@ -1,8 +1,8 @@
 """The conformance suite
 
-What a case costs: the truth with its bound, what the implementation itself takes, and the comparison.
-Below, how the time of all cases grows with the number of cases, of steps and of elements; 2.0 is as much
-as twice as many.
+What a case costs, and which share of it the implementation itself takes; the rest is the truth with
+its bound, and the comparison. Then how the time of all cases grows with the number of cases, of
+steps and of tensors: 2 is as much as twice as many.
 """
 
 import dataclasses

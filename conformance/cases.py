@@ -12,13 +12,25 @@ import numpy as np
 from goldstep import spec
 from goldstep.oracle import Case, pipeline
 from goldstep.oracle.replay import Given, Gradients
-from goldstep.oracle.rules import Hyper, Pipeline, alone
+from goldstep.oracle.rules import FACTOR, ROUTE, Hyper, Pipeline, alone, iterations
 from goldstep.oracle.safetensors import round_to_bfloat16
 
 from . import trajectories
 
-COMPANIONS = ("heavy_ball", "adam")
-"""The optimizers before which every transform is tried."""
+COMPANION = "heavy_ball"
+"""The optimizer with which every transform and every wrapper is tried."""
+
+EXAMPLES = (
+    "clip_by_global_norm+adam",
+    "decoupled_decay+adam",
+    "l2+adam",
+    "clip_by_global_norm+l2+adam",
+    "lookahead+clip_by_global_norm+adamw",
+    "signum|adam",
+    "adam@linear_warmup@cosine",
+    "linear_warmup@cosine",
+)
+"""Other compositions: what libraries ship, and every way to compose."""
 
 FLAT = ("designed-scales", "designed-shocks", "designed-ties", "recorded-transformer")
 """The trajectories that are replayed as one long vector by rules that update each coordinate on its
@@ -35,6 +47,12 @@ DECAYING = ("designed-absences", "designed-scales")
 
 COMPOSED = ("designed-absences", "designed-scales", "designed-shocks", "recorded-convnet")
 """The trajectories of pipelines. What the others show, their optimizers show by themselves."""
+
+COUNT = "count"
+"""In the place of a trajectory: a schedule alone sees nothing but the count of steps."""
+
+COUNTED = 60
+"""So many steps are counted."""
 
 STEPS = 24
 """How far a trajectory of many tensors is gone along."""
@@ -53,9 +71,20 @@ ALONE = ("designed-matrices", "designed-spectra")
 
 
 def rules() -> tuple[str, ...]:
-    """Every optimizer, every transform before each of `COMPANIONS`, and iterations alone."""
-    pipelines = [f"{t}+{rule}" for t in spec.names("transforms") for rule in COMPANIONS]
-    return (*spec.names("optimizers"), *pipelines, *filter(alone, spec.names("iterations")))
+    """Every optimizer, every transform and wrapper with `COMPANION`, every schedule, `EXAMPLES`.
+
+    And every iteration that can be asked alone.
+    """
+    around = [*spec.names("transforms"), *(n for n in spec.names("wrappers") if n != ROUTE)]
+    pipelines = [f"{name}+{COMPANION}" for name in around]
+    iterated = filter(alone, spec.names("iterations"))
+    return (*spec.names("optimizers"), *pipelines, *spec.names("schedules"), *EXAMPLES, *iterated)
+
+
+def tried(rule: str) -> set[str]:
+    """What a pipeline of the suite is there to try, beside its optimizer."""
+    around = {part.name for part in pipeline(rule).parts if part.kind != "optimizers"}
+    return around or set(iterations(rule).values())
 
 
 def cases(rule: str) -> Iterator[Case]:
@@ -66,18 +95,29 @@ def cases(rule: str) -> Iterator[Case]:
     (`amplified`), and without weight decay where the rule has one (`undecayed`).
     """
     stages = pipeline(rule)
-    among = COMPOSED if "+" in rule else SHAPED if stages.matrices_only else UNSHAPED
+    if not stages.stages:
+        yield from (counted(rule, p, stages.profile(p)) for p in ("dyadic", "amplified"))
+        return
+    plain = rule in spec.names("optimizers")
+    among = COMPOSED if not plain else SHAPED if stages.matrices_only else UNSHAPED
     for trajectory in ALONE if stages.alone else among:
         recorded = trajectory.startswith("recorded-")
         profiles = {
             p: stages.profile(p) for p in (["default"] if recorded else ["dyadic", "amplified"])
         }
-        if trajectory in DECAYING and "+" not in rule and "weight_decay" in stages.rows():
+        if trajectory in DECAYING and plain and "weight_decay" in stages.rows():
             profiles["undecayed"] = profiles["dyadic"] | {"weight_decay": 0.0}
         for profile, hyper in profiles.items():
-            steady = profile in {"dyadic", "undecayed"} or "lr" not in hyper
+            steady = profile in {"dyadic", "undecayed"} or "lr" not in hyper or stages.schedules
             for schedule in ["constant"] if steady else ["constant", "changing"]:
                 yield from _case(rule, trajectory, profile, schedule, hyper)
+
+
+def counted(rule: str, profile: str, hyper: Hyper, steps: int = COUNTED) -> Case:
+    """The case of a schedule alone: how it multiplies a factor of one, step by step."""
+    params, grads = {FACTOR: np.ones(())}, [{FACTOR: None}] * steps
+    name = f"{rule}/{COUNT}/{profile}/constant"
+    return Case(name, rule, hyper, params, grads, [{} for _ in grads])
 
 
 def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
@@ -117,7 +157,9 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
 
 
 def gram(g: Any) -> Any:
-    """G G^T, in numbers that float32 holds."""
+    """G G^T in numbers that float32 holds, of a G whose largest element is from 1 to 2."""
+    _, exponent = np.frexp(np.abs(g).max())
+    g = np.ldexp(g, 1 - exponent)
     return (g @ g.T).astype(np.float32).astype(np.float64)
 
 

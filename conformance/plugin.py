@@ -13,7 +13,7 @@ from goldstep.oracle import ContractError
 from . import trajectories
 from .ask import Memory
 from .cases import asked, rules
-from .implementations import DTYPES, Implementation, UnusableError, claiming, implementation
+from .implementations import EVERY, Implementation, UnusableError, claiming, implementation
 from .report import REPORT, summary
 
 NAME = "goldstep-conformance"
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rule", action="append", default=[], metavar="GLOB", help="only these rules, as 'adam*'"
     )
     group.addoption(
-        "--dtype", action="append", default=[], choices=DTYPES, help="only this type of tensors"
+        "--dtype", action="append", default=[], choices=EVERY, help="only this type of tensors"
     )
     group.addoption(
         "--case", action="append", default=[], metavar="GLOB", help="only these cases, by id"
@@ -109,7 +109,7 @@ def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[st
         ]
     for made in config.stash[ASKED]:
         for rule in wanted:
-            dtypes = [d for d in DTYPES if d in made.dtypes and _wanted(d, config.option.dtype)]
+            dtypes = [d for d in EVERY if d in made.dtypes and _wanted(d, config.option.dtype)]
             yield made, rule, [d for d in dtypes if made.offers(rule, d)]
 
 

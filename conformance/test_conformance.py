@@ -6,8 +6,8 @@ import pytest
 
 from goldstep.conformance import message, plugin
 from goldstep.conformance.ask import Memory, ask, broken
-from goldstep.conformance.cache import Kept
 from goldstep.oracle import Truth
+from goldstep.oracle.cache import Kept
 
 # What an implementation warns of is shown, and is no failure.
 pytestmark = pytest.mark.filterwarnings("default")

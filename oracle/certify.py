@@ -10,8 +10,10 @@ the equation where it is found, and of no other.
 import argparse
 import inspect
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,14 +66,24 @@ def placed(rule: Said, tag: str, error: TexError) -> TexError:
     return TexError(f"{rule.file}{where}: {tag}: {error.what}", error.tex, error.at)
 
 
-def parsed(rule: Said) -> dict[str, Equation]:
-    found = {}
-    for tag, tex in rule.tex.items():
+def read(rule: Said, tag: str) -> Equation:
+    """An equation; of one in words only the left side, if there is one."""
+    only = tag in rule.says_only
+    try:
+        return parse(rule.tex[tag], left_only=only)
+    except TexError as e:
+        if only:
+            return Equation(rule.tex[tag], (), (), None)
+        raise placed(rule, tag, e) from None
+
+
+def unreadable(rule: Said) -> Iterator[str]:
+    """What is wrong with equations that cannot be read at all."""
+    for tag in rule.tex:
         try:
-            found[tag] = parse(tex, left_only=tag in rule.says_only)
+            read(rule, tag)
         except TexError as e:
-            raise placed(rule, tag, e) from None
-    return found
+            yield str(e)
 
 
 class Point(NamedTuple):
@@ -105,11 +117,24 @@ class Point(NamedTuple):
         return max(difference(v.x, x) for v, x in zip(values, self.computed, strict=True))
 
 
+def values(x: Any, count: int) -> tuple[Any, ...]:
+    """What a line gave to one name, or gave back of several: as many values as equations take."""
+    several = isinstance(x, tuple) and count > 1
+    return tuple(map(vector, x)) if several else (vector(x),)
+
+
+def array(x: Any) -> Any:
+    """The NumPy array of what is one, in whichever numbers it is."""
+    return x.x if isinstance(x, digits.Digits) else np.asarray(x)
+
+
 def vector(x: Any) -> Any:
-    """The tensors of a model as one vector; all else as it is."""
+    """The tensors of a model as one vector, what holds as 1 and what does not as 0."""
+    if isinstance(x, bool | np.bool_) or str(getattr(x, "dtype", "")) == "bool":
+        return 1.0 * array(x)
     if not isinstance(x, dict):
         return x
-    parts = [np.ravel(digits.plain(v)) for v in x.values()]
+    parts = [np.ravel(array(v)) for v in x.values()]
     joined = np.concatenate(parts)
     return digits.Digits(joined) if joined.dtype == object else joined
 
@@ -155,7 +180,7 @@ class Comparison:
         self.name, self.kind, self.exact = name, spec.kind_of(name), exact
         self.spec = spec.load(self.kind, name)
         self.said = said(name, reading)
-        self.equations = parsed(self.said)
+        self.equations = {tag: read(self.said, tag) for tag in self.said.tex}
         self.log: list[Record] = []
         self.module = watched(name, self.said.code, self.log, exact=exact)
         self.names = {tag: assigned(code) for tag, code in self.said.code.items()}
@@ -188,7 +213,12 @@ class Comparison:
         """All that the equations are given."""
         count = next((k for k, row in self.spec["state"].items() if row["tex"] == "t"), None)
         step = 1 + (int(getattr(e.state, count)) if count else 6)
-        called = {a: called_by(i, exact=self.exact) for a, i in iterations(self.name).items()}
+        called = {
+            k: f
+            for k, f in vars(self.module).items()
+            if isinstance(f, FunctionType) and f.__module__ == self.module.__name__
+        }
+        called |= {a: called_by(i, exact=self.exact) for a, i in iterations(self.name).items()}
         matrices = self.spec["theta"] == "matrix"
         scope = Scope(self.number, step, matrices=matrices, functions=called)
         for k, row in self.spec["hyper"].items():
@@ -196,6 +226,8 @@ class Comparison:
         if self.kind == "iterations":
             first = next(iter(inspect.signature(getattr(self.module, self.name)).parameters))
             scope.declare(first.upper(), self.held(e.theta))
+            for letter, k, x in self.coefficients(int(e.hyper.get("steps", 0))):
+                scope.declare(letter, self.held(x), k)
             return scope
         if self.kind == "schedules":
             scope.declare("t", e.theta)
@@ -211,20 +243,41 @@ class Comparison:
         scope.functions |= dict(zip(names, inner(self.module), strict=False))
         return scope
 
+    def coefficients(self, steps: int) -> Iterator[tuple[str, int, float]]:
+        """The set that the lines of this reading name, one row a step; the last goes on."""
+        said_sets = re.findall(r"\bsets\.([A-Z_]+)", " ".join(self.said.code.values()))
+        for rows in [
+            c["rows"] for c in self.spec.get("coefficients", []) if c["name"] in said_sets
+        ]:
+            for k in range(steps):
+                for letter, x in zip("abc", rows[min(k, len(rows) - 1)], strict=True):
+                    yield letter, k, x
+
     def declare(self, scope: Scope, row: Mapping[str, Any], x: Any, at: int) -> None:
         key = scope.key(row["tex"])
         if key == "G" and key in scope.table:
             return  # a state of that name: the gradient is g
         index = None if key == "t" or key.endswith("_0") else at
-        tensor = row["like"] == "theta"
+        tensor = row["like"] != "1" and not row["like"].startswith("a number of")
         scope.declare(row["tex"], vector(self.held(x)), index, tensor=tensor)
 
     def points(self, e: Example) -> Iterator[Point]:
-        """Every passage through a tagged line, in order; then what is given back is looked at."""
+        """Every passage through a tagged line, in order; then what is given back is looked at.
+
+        Raises TexError, with its place in the file, where an equation says nothing.
+        """
+        try:
+            yield from self._points(e)
+        except TexError as error:
+            tag = next((t for t, x in self.said.tex.items() if x == error.tex), "")
+            raise placed(self.said, tag, error) from None
+
+    def _points(self, e: Example) -> Iterator[Point]:
         with np.errstate(all="ignore"):
             returned = self.call(e)
         scope, passed = self.scope(e), Passed(self.log)
-        for equation in scope.unrolled(list(self.equations.values())):
+        equations = list(self.equations.values())
+        for equation in scope.unrolled(equations):
             tag = next(t for t, x in self.equations.items() if x is equation)
             record = passed.next(tag)
             if record is None and (equation.span or not chooses(equation)):
@@ -233,31 +286,43 @@ class Comparison:
                     raise LookupError(msg)
                 continue  # the code has gone another way
             before, after = (record.before, record.after) if record else (passed.now, passed.now)
-            computed = tuple(vector(after[n]) for n in self.names[tag])
+            names = self.names[tag][-max(1, len(equation.left)) :]
+            computed = tuple(x for n in names for x in values(after[n], len(equation.left)))
             stated = self.stated(scope, tag, equation, len(computed))
-            yield Point(tag, equation, scope.copy(), before, self.names[tag], computed, stated)
-            # Go on from what the line computed, so that no equation suffers from another.
-            for i, (key, at) in enumerate(scope.targets(equation)):
-                x = computed[i] if getattr(computed[i], "ndim", 0) else self.number(computed[i])
-                kind = stated[i].kind if stated else kind_of(x, matrices=scope.matrices)
-                scope.keep(key, at, Value(kind, x))
+            yield Point(tag, equation, scope.copy(), before, names, computed, stated)
+            self.keep(scope, equation, computed, stated)
         if more := [t for t, e in self.equations.items() if e.span and passed.next(t)]:
             msg = f"the line of {more[0]} is passed more often than its equation says"
             raise LookupError(msg)
         self.compare_returned(scope, returned)
 
+    def keep(
+        self,
+        scope: Scope,
+        equation: Equation,
+        computed: tuple[Any, ...],
+        stated: tuple[Value, ...],
+    ) -> None:
+        """Go on from what the line computed, so that no equation suffers from another."""
+        for i, (key, at) in enumerate(scope.targets(equation)):
+            x = computed[i]
+            if isinstance(x, tuple | list):
+                continue  # of an equation in words: no value that another could be said of
+            if stated and stated[i].kind == "s" and getattr(x, "ndim", 0):
+                x = stated[i].x  # a number, of which the code has made an array
+            x = x if getattr(x, "ndim", 0) else self.number(x)
+            kind = stated[i].kind if stated else kind_of(x, matrices=scope.matrices)
+            scope.keep(key, at, Value(kind, x))
+
     def stated(self, scope: Scope, tag: str, equation: Equation, count: int) -> tuple[Value, ...]:
         """What the equation says, in the scope as it stands."""
+        if not equation.right:
+            return ()
         if count != len(equation.left):
             msg = f"{tag} gives a value to {len(equation.left)} symbols, its line to {count}"
             raise LookupError(msg)
-        if equation.right is None:
-            return ()
-        try:
-            with np.errstate(all="ignore"):
-                return tuple(scope.values(equation))
-        except TexError as e:
-            raise placed(self.said, tag, e) from None
+        with np.errstate(all="ignore"):
+            return tuple(scope.values(equation))
 
     def compare_returned(self, scope: Scope, returned: dict[str, Any]) -> None:
         """The code gives back what its equations are of: no other variable, none left out."""
@@ -282,7 +347,11 @@ class Comparison:
 
 def difference(a: Any, b: Any) -> float:
     """The largest difference of two arrays, relative to their largest element."""
-    x, y = (np.asarray(digits.plain(v)) for v in (a, b))
+    # A number of Python's is what it holds, and not the decimal that it is written as.
+    a, b = (np.float64(v) if type(v) is float else v for v in (a, b))
+    x, y = (array(v) for v in (a, b))
+    if x.ndim == 0:
+        x = np.broadcast_to(x, y.shape)
     if [n for n in x.shape if n > 1] != [n for n in y.shape if n > 1]:
         return math.inf
     pairs = [(p, q) for p, q in zip(x.flat, y.flat, strict=True) if not alike(p, q)]
@@ -303,24 +372,26 @@ def limit(*, exact: bool) -> float:
 
 def failures(name: str, reading: str | None = None) -> Iterator[str]:
     """What is wrong with the equations of a rule, in one reading of it."""
-    for exact in (False, True):
-        comparison = Comparison(name, reading, exact=exact)
-        seen = set()
-        for e in examples(name):
-            try:
+    unread = list(unreadable(said(name, reading)))
+    if unread:
+        yield from unread
+        return
+    e = None
+    try:
+        for exact in (False, True):
+            comparison, seen = Comparison(name, reading, exact=exact), set()
+            for e in examples(name, few=exact):
                 for point in comparison.points(e):
                     off = point.difference
                     if off > limit(exact=exact) and point.tag not in seen:
                         seen.add(point.tag)
                         yield told(comparison, point, e, off)
-            except TexError as error:
-                yield str(error)
+            if seen:
                 return
-            except LookupError as error:
-                yield f"{comparison.said.file}: {error.args[0]} ({e.what})"
-                return
-        if seen:
-            return
+    except TexError as error:
+        yield str(error)
+    except LookupError as error:
+        yield f"{said(name).file}: {error.args[0]} ({e.what if e else reading})"
 
 
 def told(comparison: Comparison, point: Point, e: Example, off: float) -> str:
@@ -332,12 +403,8 @@ def told(comparison: Comparison, point: Point, e: Example, off: float) -> str:
     )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rule", nargs="*", help="rules by name")
-    parser.add_argument("--all", action="store_true", help="every rule there is")
-    options = parser.parse_args()
-    rules = [n for _, n in spec.every()] if options.all else options.rule
+def report(rules: list[str]) -> int:
+    """Say of each rule and dialect whether its equations are those of its lines; 1 if not all."""
     wrong = 0
     for name in rules:
         dialects = [d["name"] for d in spec.load(spec.kind_of(name), name)["dialect"]]
@@ -352,6 +419,14 @@ def main() -> int:
                 count = len(said(name, reading).tex) - len(only)
                 sys.stdout.write(f"{whole}: {count} equations say what their lines do{beside}\n")
     return int(bool(wrong))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rule", nargs="*", help="rules by name")
+    parser.add_argument("--all", action="store_true", help="every rule there is")
+    options = parser.parse_args()
+    return report([n for _, n in spec.every()] if options.all else options.rule)
 
 
 if __name__ == "__main__":

@@ -296,6 +296,8 @@ def explain(truth: Truth, divergence: Divergence) -> list[str]:
     """The tags of the equations that can have gone wrong, in the order of the pipeline."""
     wrong = {w.slot for w in divergence.wrong}
     found: list[str] = []
+    for _, schedule in truth.case.pipeline.schedules:
+        found += link.suspects(schedule.module, {"f"} if THETA in wrong else set(), set())
     for stage in reversed(truth.case.pipeline.stages):
         outputs = wrong & {*stage.spec["state"], THETA} | (wrong & {"g"})
         if truth.case.pipeline.alone:

@@ -46,12 +46,15 @@ def label(tokens: tuple[Token, ...]) -> str:
     return "".join(t.s[6:-1] if t.s.startswith(r"\text") else t.s for t in tokens)
 
 
-def is_label(tokens: tuple[Token, ...], *, more: bool) -> bool:
-    r"""Whether the part of a subscript of a new symbol belongs to its name: L, \max, \text{old}."""
+def is_label(tokens: tuple[Token, ...], *, known: bool, more: bool) -> bool:
+    r"""Whether the part of a subscript of a new symbol belongs to its name: L, \max, \text{old}.
+
+    Of a letter that is `known` a capital or a number may be an index.
+    """
     said = label(tokens)
     if tokens[0].s.startswith(r"\text") or said in {r"\infty", r"\max", r"\min"}:
         return True
-    return (said.isalpha() and said.isupper()) or (said.isdigit() and more)
+    return (not known and (said.isalpha() and said.isupper())) or (said.isdigit() and more)
 
 
 class Scope:
@@ -147,33 +150,40 @@ class Scope:
             if len(rest) > 1:
                 self.fail("the left side has a name, one index and components i, j", name)
             slot = self.table.get(key)
-            if slot and (None in slot) != (at is None):
-                self.fail(f"{key} stands here with, there without an index", name)
+            if slot and at is None and None not in slot:
+                self.fail(f"{key} has an index: write {key}_t", name)
             found.append((key, at))
         return found
 
     def values(self, equation: Equation) -> list[Value]:
         """What the right side of an equation is, one value for each name on its left."""
         self.tex = equation.tex
-        if len(equation.left) > 1:
+        if len(equation.left) > len(equation.right):
             return self.several(equation)
-        left = equation.left[0]
+        sides = zip(equation.left, equation.right, strict=True)
+        return [self.value(left, right) for left, right in sides]
+
+    def value(self, left: Node, right: Node) -> Value:
+        """What a symbol is given: a value, or one for each component."""
         key, rest = self.resolve(left, new=True)
         letters = [t.s for t in rest[-1]] if rest and self.free(rest[-1]) else []
-        value = self.by_component(equation.right, letters) if letters else self.of(equation.right)
-        for old in self.table.get(key, {}).values():
+        value = self.by_component(right, letters) if letters else self.of(right)
+        for old in (v for at, v in self.table.get(key, {}).items() if at is not None or not rest):
+            if {old.kind, value.kind} == {"s", "t"} and not shape_of(old) + shape_of(value):
+                value = Value("t", value.x)
             if {old.kind, value.kind} <= {"s", "t", "m"} and old.kind != value.kind:
                 self.fail(f"{key} was {KINDS[old.kind]} and this is {KINDS[value.kind]}", left)
-        return [value]
+        return value
 
     def several(self, equation: Equation) -> list[Value]:
-        node = equation.right
-        if node.op != "call" or node.args[0] not in self.functions:
+        node = equation.right[0]
+        known = {"largest": largest} | self.functions
+        if node.op != "call" or node.args[0] not in known:
             self.fail("several names on the left take a function that gives several values", node)
-        found = self.functions[node.args[0]](*(self.of(a).x for a in node.args[1]))
+        found = known[node.args[0]](*(self.of(a).x for a in node.args[1]))
         if len(found) != len(equation.left):
             self.fail(f"{node.args[0]} gives {len(found)} values", node)
-        return [self.valued(x) for x in found]
+        return [self.valued(x if getattr(x, "ndim", 0) else self.number(x)) for x in found]
 
     def keep(self, key: str, at: int | None, value: Value) -> None:
         self.table.setdefault(key, {})[at] = value
@@ -221,10 +231,11 @@ class Scope:
             full = key + "_" + ",".join(map(label, parts[:n]))
             if full in self.table:
                 return full, list(parts[n:])
-        n = 0
-        if new and key not in self.table:
-            while n < len(parts) and is_label(parts[n], more=n + 1 < len(parts)):
-                n += 1
+        n, known = 0, key in self.table
+        while n < len(parts) and is_label(
+            parts[n], known=known or not new, more=n + 1 < len(parts)
+        ):
+            n += 1
         return key + ("_" + ",".join(map(label, parts[:n])) if n else ""), list(parts[n:])
 
     def index(self, tokens: tuple[Token, ...]) -> int:
@@ -263,7 +274,7 @@ class Scope:
             near = difflib.get_close_matches(key, self.table, 1, 0.5)
             self.fail(f"{key} is not declared" + (f"; is it {near[0]}?" if near else ""), node)
         slot = self.table[key]
-        if None in slot:
+        if None in slot and (not rest or len(slot) == 1):
             value = slot[None]
         else:
             if not rest:
@@ -332,7 +343,7 @@ class Scope:
         return Value("m", value.x * eye)
 
     def alike(self, a: Value, b: Value, node: Node) -> None:
-        if a.kind in "tm" and b.kind in "tm" and (a.kind != b.kind or a.x.shape != b.x.shape):
+        if a.kind in "tm" and b.kind in "tm" and not (a.kind == b.kind and broadcast(a, b)):
             shapes = f"{tuple(a.x.shape)} and {tuple(b.x.shape)}"
             self.fail(f"{KINDS[a.kind]} and {KINDS[b.kind]} of shapes {shapes} do not match", node)
 
@@ -349,8 +360,7 @@ class Scope:
                 self.fail(r"\odot and a product of matrices in one term: use parentheses", node)
         if a.x.shape[1] != b.x.shape[0]:
             self.fail(f"shapes {tuple(a.x.shape)} and {tuple(b.x.shape)} do not multiply", node)
-        x = a.x @ b.x
-        return Value("s", self.number(x[0, 0])) if x.shape == (1, 1) else Value("m", x)
+        return Value("m", a.x @ b.x)
 
     def by_element(self, node: Node) -> Value:
         a, b = self.of(node.args[0]), self.of(node.args[1])
@@ -448,12 +458,38 @@ class Scope:
         if node.op in {r"\wedge", r"\vee"}:
             a, b = (self.true(n) for n in node.args)
             return (a & b) if node.op == r"\wedge" else (a | b)
+        if node.op != "relation":
+            return self.of(node).x != 0
         relation, *parts = node.args
         a, b = (self.of(n) for n in parts)
         if relation == r"\mid":
             return self.scalar(parts[1]) % self.scalar(parts[0]) == 0
         self.alike(a, b, node)
         return COMPARE[relation](a.x, b.x)
+
+    def holds(self, node: Node) -> Value:
+        """1 where a relation holds, and 0 where it does not."""
+        found = self.true(node)
+        if not getattr(found, "ndim", 0):
+            return Value("s", self.number(int(bool(found))))
+        xp = namespace(found)
+        return self.valued(xp.where(found, self.full(self.number(1), found), self.full(0.0, found)))
+
+    def along(self, node: Node) -> Value:
+        """A sum or a mean along one axis, counted from 0, or along all from one on."""
+        name, arguments, (which, axis) = node.args
+        if name not in {"sum", "mean", "max"} or len(arguments) != 1:
+            self.fail("along axes there are the sum, the mean and the max of one thing", node)
+        value, first = self.of(arguments[0]), int(self.scalar(axis))
+        ndim = len(value.x.shape) if value.kind in "tm" else 0
+        axes = tuple(range(first, ndim)) if which == r"\ge" else (first,)
+        if not axes:
+            return value
+        if axes[0] >= ndim:
+            self.fail(f"there is no axis {first}", node)
+        return Value(
+            value.kind, getattr(namespace(value.x), name)(value.x, axis=axes, keepdims=True)
+        )
 
     def call(self, node: Node) -> Value:
         name, arguments = node.args
@@ -480,6 +516,18 @@ def bare(node: Any) -> Any:
     if isinstance(node, Node):
         return (node.op, bare(node.args))
     return tuple(map(bare, node)) if isinstance(node, tuple) else node
+
+
+def shape_of(value: Value) -> tuple[int, ...]:
+    return tuple(getattr(value.x, "shape", ()))
+
+
+def broadcast(a: Value, b: Value) -> bool:
+    """Whether shapes are equal, but for axes of length 1 of tensors."""
+    pairs = list(zip(a.x.shape, b.x.shape, strict=False))
+    if len(a.x.shape) != len(b.x.shape):
+        return False
+    return all(m == n or (a.kind == "t" and 1 in {m, n}) for m, n in pairs)
 
 
 def names(node: Any) -> Iterator[Node]:
@@ -575,10 +623,39 @@ def inner(scope: Scope, a: Value, b: Value) -> Any:
     return total(scope, Value(a.kind, a.x * b.x))
 
 
+def largest(x: Any) -> tuple[int, int]:
+    """The two longest axes, counted from 0, of equal ones the last, in their order."""
+    first, second = sorted(sorted(range(len(x.shape)), key=lambda i: x.shape[i])[-2:])
+    return first, second
+
+
 def trace(scope: Scope, v: Value) -> Any:
     if v.kind != "m":
         return f"the trace of {KINDS[v.kind]}"
     return Value("s", scope.number(namespace(v.x).linalg.trace(v.x)))
+
+
+def diagonal(_: Scope, v: Value) -> Any:
+    """A column as the diagonal of a matrix, and the diagonal of a matrix as a column."""
+    if v.kind != "m":
+        return f"the diagonal of {KINDS[v.kind]}"
+    xp = namespace(v.x)
+    if v.x.shape[1] == 1:
+        return Value("m", xp.eye(v.x.shape[0]) * v.x)
+    return Value("m", xp.reshape(xp.linalg.diagonal(v.x), (-1, 1)))
+
+
+SIDES = (("row", -1), ("col", -2))
+"""A sum of each row goes along the last axis, one of each column along that before it."""
+
+
+def side_of(name: str, axis: int) -> Callable[..., Any]:
+    def f(_: Scope, v: Value) -> Any:
+        if v.kind not in "tm" or len(v.x.shape) < 2:
+            return f"{KINDS[v.kind]} of no rows and columns"
+        return Value(v.kind, getattr(namespace(v.x), name)(v.x, axis=axis, keepdims=True))
+
+    return f
 
 
 def clip(scope: Scope, v: Value, low: Value, high: Value) -> Value:
@@ -607,6 +684,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "rows": (1, extent(-2)),
     "cols": (1, extent(-1)),
     "tr": (1, trace),
+    "diag": (1, diagonal),
+    **{f"{side}{f}": (1, side_of(f, axis)) for f in ("sum", "mean") for side, axis in SIDES},
     "ndim": (1, lambda scope, v: Value("s", scope.number(len(getattr(v.x, "shape", ()))))),
     "inner product": (2, inner),
     **{f"norm-{which}": (1, norm(which)) for which in ("1", "2", "F", "*", "infty")},
@@ -631,4 +710,6 @@ HOW: dict[str, Callable[[Scope, Node], Value]] = {
     "fold": Scope.fold,
     "cases": Scope.cases,
     "call": Scope.call,
+    "along": Scope.along,
+    "relation": Scope.holds,
 }

@@ -27,11 +27,11 @@ VALUES = (0.55, 0.75, 0.65, 0.45, 0.85, 0.35, 0.23, 0.31, 0.017, 0.41, 0.13, 0.5
 COUNTS = (3, 2, 4, 5, 6, 7, 8)
 SHAPES: dict[str, list[tuple[int, ...]]] = {
     "matrix": [(3, 4), (5, 4), (3, 2), (3, 3), (1, 3)],
-    "tensor": [(5,), (2, 3), (2, 2, 3), ()],
+    "tensor": [(5,), (2, 3), (4, 2, 3), ()],
 }
 STEPS = 4
-LATE = 40
-"""A step so late that what depends on the count has turned, where it turns."""
+LATE = (40, 4_000_000)
+"""Steps so late that what depends on the count has turned, where it turns."""
 
 
 def distinct(rows: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,20 +55,24 @@ def drawn(random: np.random.Generator, how: str, shape: tuple[int, ...]) -> Any:
     return np.abs(x) + 0.125 if how == "positive" else x
 
 
-def examples(name: str) -> Iterator[Example]:
-    """Steps along short runs: each profile of the hyper-parameters, each kind of shape, zeros."""
+def examples(name: str, *, few: bool = False) -> Iterator[Example]:
+    """Steps along short runs: each profile of the hyper-parameters, each kind of shape, zeros.
+
+    A `few` are of one profile; the equations of which float64 has seen all need no more.
+    """
     s = spec.load(spec.kind_of(name), name)
     random = np.random.default_rng(8)
     amplified = {k: row["amplified"] for k, row in s["hyper"].items()}
-    for what, hyper in (("distinct", distinct(s["hyper"])), ("amplified", amplified)):
-        for shape in SHAPES[s["theta"]]:
+    profiles = {"distinct": distinct(s["hyper"])} | ({} if few else {"amplified": amplified})
+    for what, hyper in profiles.items():
+        for shape in SHAPES.get(s["theta"], SHAPES["tensor"]):
             draw = Draw(random, shape, whole=s["scope"] == "model")
             if spec.kind_of(name) == "iterations":
                 theta = draw()
                 for x in (theta, 1e3 * draw(), 0 * theta):
                     yield Example(f"{what} {shape}", hyper, x, None, None, {})
             elif spec.kind_of(name) == "schedules":
-                for t in range(LATE):
+                for t in range(LATE[0]):
                     yield Example(f"{what} {t}", hyper, t, None, None, {})
                 break
             else:
@@ -127,16 +131,18 @@ def run(name: str, what: str, hyper: dict[str, Any], draw: Draw) -> Iterator[Exa
     count = next((k for k, row in rows["state"].items() if row["tex"] == "t"), None)
     h = plain.Hyper(**hyper)
     state = plain.init(theta, h)
-    for t in range(STEPS + 3):
+    still = draw.times(0.0, theta)
+    yield Example(f"{what} at rest", hyper, theta, still, state, draw.given(rows["given"]))
+    for t in range(STEPS + 2 + len(LATE)):
         g = draw()
         if t == 0:
             g = draw.one_zero(g)
         if t == STEPS:  # by which a sign or a threshold turns
             g = draw.times(1 / 64, g)
         if t == STEPS + 1:
-            g, theta = draw.times(0.0, g), draw.times(0.0, theta)
-        if t == STEPS + 2 and count:
-            state = state._replace(**{count: LATE})
+            g, theta = still, still
+        if t >= STEPS + 2 and count:
+            state = state._replace(**{count: LATE[t - STEPS - 2]})
         given = draw.given(rows["given"])
         yield Example(f"{what} {t}", hyper, theta, g, state, given)
         more = [plain.Given(**given)] if given else []

@@ -120,3 +120,19 @@ def reporting(tag: str, code: str) -> str:
     if not names:
         return code
     return f"{code}; seen_({tag!r}, {', '.join(f'{n}={n}' for n in dict.fromkeys(names))})"
+
+
+def unpacked(module: ModuleType) -> list[str]:
+    """How `update` calls the hyper-parameters, in the order of `Hyper`.
+
+    >>> from goldstep.reference.optimizers import lion
+    >>> unpacked(lion)
+    ['lr', 'b1', 'b2', 'wd']
+    """
+    for node in ast.walk(ast.parse(source(module))):
+        value = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(node, ast.Assign) and isinstance(value, ast.Name) and value.id == "hyper":
+            target = node.targets[0]
+            parts = target.elts if isinstance(target, ast.Tuple) else [target]
+            return [part.id for part in parts if isinstance(part, ast.Name)]
+    return []

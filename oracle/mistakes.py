@@ -13,7 +13,7 @@ from typing import Any
 
 from . import link
 from .case import Case
-from .rules import Hyper, Lines, Pipeline, Readings, iterations, module, readings, within
+from .rules import Hyper, Lines, Pipeline, Readings, module, readings, within
 
 KINDS = ("rule", "dialect", "trap", "count", "hyper", "fit", "pair")
 """What a suspicion may be; of two that explain as much, the kind that stands first is named."""
@@ -76,21 +76,20 @@ def singles(stages: Pipeline, case: Case, meant: Readings) -> Iterator[Suspicion
 
 def read_otherwise(stages: Pipeline, meant: Readings) -> Iterator[Suspicion]:
     """Every other reading of a pipeline's rules, and each trap on a dialect that is meant."""
-    for stage in stages.stages:
-        for rule in [stage.name, *iterations(stage.name).values()]:
-            if rule in meant:
-                yield Suspicion(rule, "rule", rule, ((rule, None),))
-            for name, said in readings(rule).items():
-                kind = "trap" if "seen" in said else "dialect"
-                if meant.get(rule) == name:
-                    continue
-                why = said.get("seen") or said["says"]
-                yield Suspicion(rule, kind, name, ((rule, name),), says=why)
-                claimed = meant.get(rule)
-                if kind == "trap" and isinstance(claimed, str):
-                    lines = merged(readings(rule)[claimed]["code"], said["code"])
-                    if lines:
-                        yield Suspicion(rule, kind, name, ((rule, lines),), says=why)
+    for rule in stages.rules:
+        if rule in meant:
+            yield Suspicion(rule, "rule", rule, ((rule, None),))
+        for name, said in readings(rule).items():
+            kind = "trap" if "seen" in said else "dialect"
+            if meant.get(rule) == name:
+                continue
+            why = said.get("seen") or said["says"]
+            yield Suspicion(rule, kind, name, ((rule, name),), says=why)
+            claimed = meant.get(rule)
+            if kind == "trap" and isinstance(claimed, str):
+                lines = merged(readings(rule)[claimed]["code"], said["code"])
+                if lines:
+                    yield Suspicion(rule, kind, name, ((rule, lines),), says=why)
 
 
 def merged(one: dict[str, str], other: dict[str, str]) -> Lines | None:

@@ -89,6 +89,8 @@ class Noise:
     def copy(self, value: Any, error: Any = 0.0) -> "Noisy":
         """Copies of an array, each within its error, and rounded."""
         if not self.unit:
+            if not isinstance(value, np.ndarray | np.generic):
+                value = value.astype(np.float64)  # two doubles have no LAPACK
             return Noisy(self, np.asarray(value)[None])
         return Noisy(self, value + error * self.uniform((SAMPLES, *np.shape(value))))
 
@@ -98,7 +100,7 @@ class Noise:
         return Noisy(self, np.zeros_like(x.draws))
 
     def full_like(self, x: "Noisy", fill: Any) -> "Noisy":
-        return self.zeros_like(x) + fill
+        return self.zeros_like(x) + fill  # type: ignore[no-any-return]
 
     def eye(self, n: int, **_: Any) -> "Noisy":
         return Noisy(self, np.repeat(np.eye(n)[None], self.copies, 0))
@@ -135,7 +137,10 @@ class Noise:
     def triu(self, x: "Noisy") -> "Noisy":
         return Noisy(self, np.triu(x.draws))
 
-    def argsort(self, x: "Noisy", *, descending: bool = False) -> "Noisy":
+    def flip(self, x: "Noisy", *, axis: int) -> "Noisy":
+        return Noisy(self, np.flip(x.draws, over(x, axis)))
+
+    def argsort(self, x: "Noisy", *, descending: bool = False, **_: Any) -> "Noisy":
         return Noisy(self, np.argsort(-x.draws if descending else x.draws, axis=-1, kind="stable"))
 
     def take(self, x: "Noisy", indices: "Noisy", *, axis: int) -> "Noisy":
@@ -154,7 +159,8 @@ class Noise:
 
     def mean(self, x: "Noisy", *, axis: Any = None, keepdims: bool = False) -> "Noisy":
         total = self.sum(x, axis=axis, keepdims=keepdims)
-        return total / (x.draws.size / max(1, total.draws.size))
+        n = x.draws.size / max(1, total.draws.size)
+        return Noisy(self, total.draws / n) if not self.unit else self.array(total.draws / n)
 
     # The factorisations, each of a matrix nearby.
 
@@ -162,19 +168,21 @@ class Noise:
         u, s, v = np.linalg.svd(self._nearby(x.draws), full_matrices=full_matrices)
         sign = self._signs(s.shape)
         u, v = self._factor(u) * sign[:, None, :], self._factor(v) * sign[:, :, None]
-        return self._results(x, u, s, v)
+        return self._result(x, u), self._result(x, s), self._result(x, v)
 
     def eigh(self, x: "Noisy") -> tuple["Noisy", "Noisy"]:
         w, q = np.linalg.eigh(self._nearby(x.draws, symmetric=True))
-        return self._results(x, w, self._factor(q) * self._signs(w.shape)[:, None, :])
+        q = self._factor(q) * self._signs(w.shape)[:, None, :]
+        return self._result(x, w), self._result(x, q)
 
     def qr(self, x: "Noisy") -> tuple["Noisy", "Noisy"]:
         q, r = np.linalg.qr(self._nearby(x.draws))
         sign = self._signs((len(q), q.shape[-1]))
-        return self._results(x, self._factor(q) * sign[:, None, :], r * sign[:, :, None])
+        q, r = self._factor(q) * sign[:, None, :], r * sign[:, :, None]
+        return self._result(x, q), self._result(x, r)
 
     def solve(self, a: "Noisy", b: "Noisy") -> "Noisy":
-        return self._results(b, np.linalg.solve(self._nearby(a.draws), self._nearby(b.draws)))[0]
+        return self._result(b, np.linalg.solve(self._nearby(a.draws), self._nearby(b.draws)))
 
     def _nearby(self, a: Any, *, symmetric: bool = False) -> Any:
         """What LAPACK factors instead of a matrix: within three units of its norm."""
@@ -196,8 +204,8 @@ class Noise:
     def _signs(self, shape: tuple[int, ...]) -> Any:
         return np.where(self.uniform(shape) < 0, -1.0, 1.0) if self.unit else np.ones(shape)
 
-    def _results(self, like: "Noisy", *found: Any) -> tuple["Noisy", ...]:
-        return tuple(self.array(x.astype(like.draws.dtype)) for x in found)
+    def _result(self, like: "Noisy", found: Any) -> "Noisy":
+        return self.array(found.astype(like.draws.dtype))
 
 
 def over(x: "Noisy", axis: Any) -> Any:

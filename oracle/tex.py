@@ -69,11 +69,14 @@ class Node(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """`left` are names; `right` is None where it was not to be read. `span` is a loop's range."""
+    """Names, and as many values, or one call that gives as many; none that were not to be read.
+
+    `span` is a loop's index and range.
+    """
 
     tex: str
     left: tuple[Node, ...]
-    right: Any
+    right: tuple[Node, ...]
     span: tuple[str, Node, Node] | None
 
 
@@ -131,16 +134,21 @@ class Parser:
             self.fail("the left side is a symbol, without a power")
         self.take("=", r"\leftarrow")
         if left_only:
-            return Equation(self.tex, tuple(names), None, None)
-        right, span = self.expression(), None
-        if self.s == "," and self.ahead(2) == "=":  # , \quad k = 0, \dots, N-1
+            return Equation(self.tex, tuple(names), (), None)
+        right, span = [self.expression()], None
+        while self.s == "," and span is None:
             self.take()
-            span = (self.letter(), *self.range())
-        if self.s in {".", ","}:
+            if self.ahead() == "=":  # , \quad k = 0, \dots, N-1
+                span = (self.letter(), *self.range())
+            else:
+                right.append(self.expression())
+        if self.s == ".":
             self.take()
         if self.s:
             self.fail(f"cannot read on from {self.s}")
-        return Equation(self.tex, tuple(names), right, span)
+        if len(right) not in {1, len(names)}:
+            self.fail(f"{len(names)} symbols and {len(right)} values")
+        return Equation(self.tex, tuple(names), tuple(right), span)
 
     def letter(self) -> str:
         if not self.s.isalpha():
@@ -255,6 +263,8 @@ class Parser:
     def bracketed(self) -> Node:
         at, s = self.at, self.take()
         node = self.expression()
+        if s == "[" and self.s in RELATIONS:  # 1 where it holds, else 0
+            node = self.related(node, at)
         if self.s == ",":
             self.fail("a tuple is no value")
         self.take(BRACKETS[s])
@@ -307,6 +317,7 @@ class Parser:
     def call(self) -> Node:
         at, s = self.at, self.take()
         name = FUNCTIONS.get(s, s[14:-1].replace("\\", ""))
+        axes = self.axes() if self.s == "_" else None
         if self.s == "^":
             self.fail("the power of a value of a function stands behind parentheses around it")
         if self.s not in {"(", "["}:
@@ -317,7 +328,20 @@ class Parser:
             self.take()
             arguments.append(self.expression())
         self.take(close)
+        if axes:
+            return Node("along", (name, tuple(arguments), axes), at)
         return Node("call", (name, tuple(arguments)), at)
+
+    def axes(self) -> tuple[str, Node]:
+        r"""The axes that a function goes along: that of _j, those of _{\ge a}."""
+        self.take()
+        if self.s != "{":
+            return "=", self.argument()
+        self.take()
+        which = self.take() if self.s == r"\ge" else "="
+        node = self.expression()
+        self.take("}")
+        return which, node
 
     def fold(self) -> Node:
         r"""\sum_{i=1}^{n} term, or \sum_{i} term over all that i runs through."""
@@ -359,13 +383,16 @@ class Parser:
         return Node("cases", tuple(arms), at)
 
     def condition(self) -> Node:
-        at, left = self.at, self.expression()
-        relation = self.take(*sorted(RELATIONS))
-        node = Node("relation", (relation, left, self.expression()), at)
+        at, node = self.at, self.expression()
+        if self.s in RELATIONS:
+            node = self.related(node, at)
         if self.s in {r"\wedge", r"\vee"}:
             op = self.take()
             node = Node(op, (node, self.condition()), at)
         return node
+
+    def related(self, left: Node, at: int) -> Node:
+        return Node("relation", (self.take(), left, self.expression()), at)
 
     def name(self) -> Node:
         """Accents, a letter, primes and subscripts."""

@@ -99,12 +99,16 @@ def called_by(name: str, *, exact: bool) -> Callable[..., Any]:
 
 def assigned(code: str) -> tuple[str, ...]:
     """The names that a tagged line gives values to; `return` where it gives one back."""
-    last = ast.parse(code if not code.startswith("return ") else f"_ = {code[7:]}").body[-1]
     if code.startswith("return "):
         return ("return",)
-    if not isinstance(last, ast.Assign):
-        msg = f"a tagged line assigns: {code}"
-        raise TypeError(msg)
-    target = last.targets[0]
-    parts = target.elts if isinstance(target, ast.Tuple) else [target]
-    return tuple(ast.unparse(p) for p in parts)
+    found: list[str] = []
+    for line in ast.parse(code).body:
+        if not isinstance(line, ast.Assign):
+            msg = f"a tagged line assigns: {code}"
+            raise TypeError(msg)
+        target = line.targets[0]
+        parts = target.elts if isinstance(target, ast.Tuple) else [target]
+        found = [n for n in found if n not in map(ast.unparse, parts)] + list(
+            map(ast.unparse, parts)
+        )
+    return tuple(found)

@@ -114,6 +114,9 @@ class Change(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node):
+        if isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_like"):
+            node.args[1:] = [self.visit(a) for a in node.args[1:]]
+            return node
         self.generic_visit(node)
         if isinstance(node.func, ast.Attribute):
             other = {"maximum": "minimum", "minimum": "maximum", "max": "min"}.get(node.func.attr)
@@ -126,6 +129,8 @@ class Change(ast.NodeTransformer):
         return node
 
     def visit_Attribute(self, node):
+        if node.attr in {"ndim", "shape", "size", "dtype", "device"}:
+            return node  # whatever has the same shape says the same
         self.generic_visit(node)
         return node.value if node.attr in {"T", "mT"} and self.turn() else node
 

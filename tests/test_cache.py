@@ -6,9 +6,8 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from goldstep.conformance import cache
 from goldstep.conformance.cases import asked
-from goldstep.oracle import Arithmetic, Truth
+from goldstep.oracle import Arithmetic, Truth, cache
 from goldstep.oracle.rounding import Bounded
 
 RULES = ("adam", "muon", "clip_by_global_norm+adam", "sgd")

@@ -5,6 +5,7 @@ from itertools import accumulate, pairwise
 import pytest
 from laws import FAR, at_most, broken, identical, law, run, same, xp
 
+from goldstep.oracle import read
 from goldstep.reference.optimizers import adam, heavy_ball, nesterov, rmsprop, sgd
 
 
@@ -188,6 +189,135 @@ def test_rmsprop_tf_sgd_below_one(rmsprop_tf, hyper, theta, g):
     thetas, _ = run(rmsprop_tf, hyper._replace(rho=xp.scalar(0.75)), theta, [g / FAR])
     rate = hyper.lr / (0.75 + hyper.eps) ** 0.5
     assert all(map(same, thetas, run(sgd, sgd.Hyper(rate), theta, [g / FAR])[0]))
+
+
+def scaled(rule, hyper, theta, grads, c):
+    """The parameters where the gradients and the floor are both multiplied by c."""
+    return run(rule, hyper._replace(eps=c * hyper.eps), theta, [c * g for g in grads])[0]
+
+
+@law(broken_by={"nadam.10": "theta = theta - lr * (m_hat + g_hat) / xp.sqrt(v_hat + eps)"})
+def test_nadam_scale_invariance(nadam, hyper, theta, grads, c):
+    thetas, _ = run(nadam, hyper, theta, grads)
+    assert all(map(same, thetas, scaled(nadam, hyper, theta, grads, c)))
+
+
+@law(broken_by="product-not-kept")
+def test_nadam_half_the_momentum_without_decay(nadam, hyper, theta, grads):
+    _, states = run(nadam, hyper._replace(momentum_decay=0.0), theta, grads)
+    for t, s in enumerate(states[1:], 1):
+        assert same(s.prod * xp.tensor(1.0), (hyper.beta1 / 2) ** t * xp.tensor(1.0))
+
+
+@law(broken_by="same-momentum-for-both")
+def test_nadam_first_step(nadam, hyper, theta, g):
+    (before, after), _ = run(nadam, hyper, theta, [g])
+    one, two = (hyper.beta1 * (1 - 0.5 * 0.96 ** (t * hyper.momentum_decay)) for t in (1, 2))
+    ahead = (1 - hyper.beta1) * two / (1 - one * two) + 1
+    assert same(before - after, hyper.lr * ahead * g / (xp.abs(g) + hyper.eps))
+
+
+@law(broken_by={"nadam_constant.8": "theta = theta - lr * u / xp.sqrt(v_hat + eps)"})
+def test_nadam_constant_scale_invariance(nadam_constant, hyper, theta, grads, c):
+    thetas, _ = run(nadam_constant, hyper, theta, grads)
+    assert all(map(same, thetas, scaled(nadam_constant, hyper, theta, grads, c)))
+
+
+@law(broken_by={"nadam_constant.7": "u = b1 * m_hat + g_hat"})
+def test_nadam_constant_adam_in_the_long_run(nadam_constant, hyper, theta, g):
+    m, v = g, g * g
+    after, _ = nadam_constant.update(theta, g, nadam_constant.State(m, v, 2**20), hyper)
+    expected, _ = adam.update(theta, g, adam.State(m, v, 2**20), adam.Hyper(*hyper))
+    assert same(after, expected)
+
+
+@law(broken_by={"nadam_constant.6": "v_hat = v"})
+def test_nadam_constant_adam_without_momentum(nadam_constant, hyper, theta, grads):
+    hyper = hyper._replace(beta1=0.0)
+    thetas, _ = run(nadam_constant, hyper, theta, grads)
+    assert all(map(same, thetas, run(adam, adam.Hyper(*hyper), theta, grads)[0]))
+
+
+@law(broken_by="adam-from-the-start")
+def test_radam_first_step_is_sgd(radam, hyper, theta, g):
+    thetas, _ = run(radam, hyper, theta, [g])
+    assert all(map(same, thetas, run(sgd, sgd.Hyper(hyper.lr), theta, [g])[0]))
+
+
+@law(broken_by="adam-from-the-start")
+def test_radam_always_momentum_where_the_average_is_short(radam, hyper, theta, grads, share, c):
+    hyper = hyper._replace(beta2=0.59 * share)
+    thetas, _ = run(radam, hyper, theta, grads)
+    others, _ = run(radam, hyper._replace(beta2=0.3 * share, eps=c), theta, grads)
+    assert all(map(identical, thetas, others))
+
+
+@law(broken_by="momentum-uncorrected")
+def test_radam_rho_is_one_at_first(radam, hyper, theta, grads):
+    hyper, grads = hyper._replace(beta2=xp.scalar(0.96875)), grads[:3]
+    thetas, states = run(radam, hyper, theta, grads)
+    for t, (step, s) in enumerate(zip(steps(thetas), states[1:], strict=True), 1):
+        assert same(-step, hyper.lr * s.m / (1 - hyper.beta1**t))
+
+
+@law(broken_by="old-expectation")
+def test_adabelief_constant_gradient(adabelief, hyper, theta, grads, g):
+    hyper = hyper._replace(beta2=0.0)
+    _, states = run(adabelief, hyper, theta, [g for _ in grads])
+    for t, s in enumerate(states[1:], 1):
+        surprise = hyper.beta1**t * g
+        assert same(s.s, surprise * surprise + hyper.eps)
+
+
+@law(broken_by="no-floor-in-the-average")
+def test_adabelief_first_step(adabelief, hyper, theta, g):
+    (before, after), _ = run(adabelief, hyper, theta, [g])
+    belief = xp.sqrt((hyper.beta1 * g) ** 2 + hyper.eps / (1 - hyper.beta2))
+    assert same(before - after, hyper.lr * g / (belief + hyper.eps))
+
+
+@law(broken_by={"adabelief.2": "m = b1 * m + (1 - b1) * (g + theta)"})
+def test_adabelief_blind_to_the_past_of_the_parameter(adabelief, hyper, theta, other, grads):
+    _, states = run(adabelief, hyper, theta, grads)
+    _, others = run(adabelief, hyper, other, grads)
+    assert all(identical(a.m, b.m) for a, b in zip(states, others, strict=True))
+    assert all(identical(a.s, b.s) for a, b in zip(states, others, strict=True))
+
+
+@law(broken_by="adams-average")
+def test_yogi_moves_by_a_share_of_the_square(yogi, hyper, theta, grads):
+    _, states = run(yogi, hyper, theta, grads)
+    for (a, b), g in zip(pairwise(states), grads, strict=True):
+        moves = xp.tensor(a.v.value != (g * g).value)
+        assert same(xp.abs(b.v - a.v), (1 - hyper.beta2) * moves * g * g)
+
+
+@law(broken_by="step-of-the-difference")
+def test_yogi_adam_from_zero(yogi, hyper, theta, g):
+    thetas, _ = run(yogi, hyper._replace(initial=0.0), theta, [g])
+    uncorrected = read("adam", {"adam": "no-bias-correction"})
+    assert all(map(same, thetas, run(uncorrected, adam.Hyper(*hyper[:4]), theta, [g])[0]))
+
+
+@law(broken_by="first-difference-is-the-gradient")
+def test_adan_adam_under_a_constant_gradient(adan, hyper, theta, grads, g):
+    constant = [g for _ in grads]
+    thetas, _ = run(adan, hyper._replace(weight_decay=0.0), theta, constant)
+    plain = adam.Hyper(hyper.lr, hyper.beta1, hyper.beta3, hyper.eps)
+    assert all(map(same, thetas, run(adam, plain, theta, constant)[0]))
+
+
+@law(broken_by={"adan.9": "u = (m_hat + b2 * v_hat) / xp.sqrt(n_hat + eps)"})
+def test_adan_scale_invariance(adan, hyper, theta, grads, c):
+    thetas, _ = run(adan, hyper, theta, grads)
+    assert all(map(same, thetas, scaled(adan, hyper, theta, grads, c)))
+
+
+@law(broken_by="decay-not-proximal")
+def test_adan_zero_gradients(adan, hyper, theta, grads):
+    thetas, _ = run(adan, hyper, theta, zeros(grads))
+    for before, after in pairwise(thetas):
+        assert same(after, before / (1 + hyper.lr * hyper.weight_decay))
 
 
 # ------------------------------------------------------------------- A mistake breaks each.

@@ -57,7 +57,7 @@ def test_the_type_that_comes_in_goes_out(rule, dtype):
     out = step(grads[0])
     assert {x.dtype for x in out.values()} == {np.dtype(dtype)}
     kept = [x for slots in step.state().values() for x in slots.values()]
-    assert all(isinstance(x, int) or x.dtype == np.dtype(dtype) for x in kept)
+    assert all(isinstance(x, int | float) or x.dtype == np.dtype(dtype) for x in kept)
 
 
 SAID = [(name, said) for _, name in spec.every() for said in readings(name)]

@@ -17,8 +17,10 @@ dialects = {
     "adagrad": "epsilon-inside-the-root",
     "rmsprop": "epsilon-inside-the-root",
     "rmsprop_momentum": "tensorflow",
+    "radam": "threshold-five-and-adams-floor",
     "amsgrad": "maximum-of-the-corrected",
 }
+dtypes = ("float64", "float32", "bfloat16")
 capabilities = {"changes"}
 
 # Our names of hyper-parameters, and those of optax.
@@ -42,6 +44,10 @@ def muon(learning_rate, momentum, weight_decay, ns_steps):
         ns_steps=ns_steps,
         muon_weight_dimension_numbers=turned,
     )
+
+
+def adabelief(learning_rate, b1, b2, eps):
+    return optax.adabelief(learning_rate, b1, b2, eps, eps_root=eps)
 
 
 def ema_momentum(learning_rate, decay):
@@ -71,6 +77,9 @@ OPTIMIZERS = {
     "adadelta": (optax.adadelta, {"v": "e_g", "u": "e_x"}),
     "adamax": (optax.adamax, {"m": "mu", "u": "nu", "t": "count"}),
     "amsgrad": (optax.amsgrad, MOMENTS | {"v_max": "nu_max"}),
+    "nadam_constant": (optax.nadam, MOMENTS),
+    "radam": (optax.radam, MOMENTS),
+    "adabelief": (adabelief, {"m": "mu", "s": "nu", "t": "count"}),
     "adam": (optax.adam, MOMENTS),
     "adamw": (optax.adamw, MOMENTS),
     "lion": (optax.lion, {"m": "mu"}),

@@ -36,6 +36,72 @@ def adafactor(h):
 
 
 WITNESSES = [
+    row(
+        "schedule_free_sgd",
+        "optax.contrib.schedule_free_sgd",
+        lambda h: optax.contrib.schedule_free_sgd(
+            h["lr"], b1=h["momentum"], weight_decay=h["weight_decay"]
+        ),
+        hyper={"warmup": 1},
+    ),
+    row(
+        "schedule_free_adamw",
+        "optax.contrib.schedule_free_adamw",
+        lambda h: optax.contrib.schedule_free_adamw(
+            h["lr"], b1=h["beta1"], b2=h["beta2"], eps=h["eps"], weight_decay=h["weight_decay"]
+        ),
+        hyper={"warmup": 1},
+    ),
+    row(
+        "prodigy",
+        "optax.contrib.prodigy",
+        lambda h: optax.contrib.prodigy(
+            h["lr"],
+            (h["beta1"], h["beta2"]),
+            eps=h["eps"],
+            estim_lr0=h["d0"],
+            estim_lr_coef=h["d_coef"],
+            weight_decay=h["weight_decay"],
+        ),
+        dialect="corrected",
+    ),
+    row(
+        "dadapt_adam",
+        "optax.contrib.dadapt_adamw",
+        lambda h: optax.contrib.dadapt_adamw(
+            h["lr"],
+            (h["beta1"], h["beta2"]),
+            eps=h["eps"],
+            estim_lr0=h["d0"],
+            weight_decay=h["weight_decay"],
+        ),
+        dialect="corrected",
+    ),
+    row(
+        "lars",
+        "optax.lars",
+        lambda h: optax.lars(
+            h["lr"],
+            weight_decay=h["weight_decay"],
+            trust_coefficient=h["trust"],
+            momentum=h["momentum"],
+        ),
+        dialect="norm-of-the-sum",
+    ),
+    row(
+        "lamb",
+        "optax.lamb",
+        lambda h: optax.lamb(
+            h["lr"], h["beta1"], h["beta2"], h["eps"], weight_decay=h["weight_decay"]
+        ),
+    ),
+    row(
+        "novograd",
+        "optax.novograd",
+        lambda h: optax.novograd(
+            h["lr"], h["beta1"], h["beta2"], h["eps"], weight_decay=h["weight_decay"]
+        ),
+    ),
     row("adafactor", "optax.adafactor", adafactor, dialect="two-largest-axes"),
     row(
         "adafactor",
@@ -96,4 +162,24 @@ WITNESSES = [
     ),
     row("rmsprop_centered", "optax.rmsprop", lambda h: optax.rmsprop(**rms(h), centered=True)),
     row("rmsprop_tf", "optax.rmsprop", lambda h: optax.rmsprop(**rms(h), initial_scale=1.0)),
+    row("nadam_constant", "optax.nadam", lambda h: optax.nadam(**betas(h))),
+    row(
+        "radam",
+        "optax.radam",
+        lambda h: optax.radam(**betas(h)),
+        dialect="threshold-five-and-adams-floor",
+    ),
+    row("adabelief", "optax.adabelief", lambda h: optax.adabelief(**betas(h), eps_root=h["eps"])),
+    row(
+        "yogi",
+        "optax.scale_by_yogi",
+        lambda h: optax.chain(
+            optax.scale_by_yogi(
+                h["beta1"], h["beta2"], h["eps"], initial_accumulator_value=h["initial"]
+            ),
+            optax.scale_by_learning_rate(h["lr"]),
+        ),
+        dialect="bias-corrected",
+        hyper={"initial": 0.0},
+    ),
 ]

@@ -74,4 +74,15 @@ WITNESSES = [
         "torch.optim.Adadelta",
         lambda p, h: optim.Adadelta(p, h["lr"], rho=h["rho"], eps=h["eps"]),
     ),
+    row(
+        "nadam",
+        "torch.optim.NAdam",
+        lambda p, h: optim.NAdam(p, **betas(h), momentum_decay=h["momentum_decay"]),
+    ),
+    row(
+        "radam",
+        "torch.optim.RAdam",
+        lambda p, h: optim.RAdam(p, **betas(h)),
+        dialect="threshold-five",
+    ),
 ]
