@@ -54,6 +54,14 @@ class Memory:
         self.in_vain = False
         """Whether a long search has found nothing once: it is not made again."""
 
+        self._verdicts: set[str] = set()
+
+    def first(self, verdict: str) -> bool:
+        """Whether a verdict is new here."""
+        new = verdict not in self._verdicts
+        self._verdicts.add(verdict)
+        return new
+
     def diagnosed(self, truth: Truth, seen: Seen) -> list[Match]:
         found = diagnose(truth, seen, self.known, deep=not self.in_vain)
         self.known = [m.suspicion for m in found if m.explains] or self.known

@@ -19,7 +19,6 @@ make = Table(
         "radam": "pytorch_optimizer.RAdam",
         "lars": "pytorch_optimizer.LARS(trust_coefficient=trust)",
         "lamb": "pytorch_optimizer.Lamb",
-        "adafactor": "pytorch_optimizer.AdaFactor(clip_threshold=clip, decay_rate=-beta2_decay)",
         "came": "pytorch_optimizer.CAME(clip_threshold=clip)",
         "sm3": "pytorch_optimizer.SM3",
         "amos": "pytorch_optimizer.Amos",

@@ -2,13 +2,14 @@
 
 import torch
 
-from ._torch import Table, scalar
+from ._torch import Table
 
 version = torch.__version__
 dialects = {
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
 }
+scalar = {"float64": "float64", "float32": "float32"}  # the kernel's own numbers
 capabilities = {"changes", "absences", "saves"}
 make = Table(
     {
