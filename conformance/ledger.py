@@ -8,7 +8,8 @@
     link   = "https://github.com/pytorch/pytorch/issues/0"    # optional
     until  = 2027-06-01                                       # optional: then it is an error
 
-A rule whose adapter is broken is named by itself, `id = "heavy_ball"`.
+A rule whose adapter is broken is named by itself, `id = "heavy_ball"`; a check of the whole
+optimizer is named after its rule, `id = "adam/saves"`.
 """
 
 import datetime as dt
@@ -33,8 +34,8 @@ class Entry:
     reason: str
     link: str = ""
 
-    def covers(self, name: str) -> bool:
-        return any(fnmatch.fnmatchcase(name, glob) for glob in self.ids)
+    def covers(self, named: str) -> bool:
+        return any(fnmatch.fnmatchcase(named, glob) for glob in self.ids)
 
     def says(self) -> str:
         return f"{self.reason} ({self.link})" if self.link else self.reason
@@ -76,6 +77,13 @@ def _entry(said: Mapping[str, Any], where: str, today: dt.date) -> Entry:
     return Entry(tuple(ids), said["reason"], str(said.get("link", "")))
 
 
+def name(row: Mapping[str, Any]) -> str:
+    """How a ledger calls a row of the report."""
+    if row["case"]:
+        return f"{row['case']}/{row['dtype']}"
+    return f"{row['rule']}/{row['check']}" if row.get("check") else str(row["rule"])
+
+
 def unmatched(entries: Iterable[Entry], names: Sequence[str]) -> list[str]:
     """The ids of a ledger that match nothing that was asked."""
     globs = [glob for entry in entries for glob in entry.ids]
@@ -87,11 +95,11 @@ def written(rows: Iterable[Mapping[str, Any]]) -> str:
     causes: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row["message"]:
-            name = f"{row['case']}/{row['dtype']}" if row["case"] else row["rule"]
-            causes.setdefault((row["rule"], row["verdict"] or row["message"]), []).append(name)
+            cause = row["rule"], row["verdict"] or row["message"]
+            causes.setdefault(cause, []).append(name(row))
     entries = []
     for (rule, verdict), ids in causes.items():
-        lines = ",\n".join(f"  {json.dumps(name)}" for name in ids)
+        lines = ",\n".join(f"  {json.dumps(i)}" for i in ids)
         reason = json.dumps(f"{rule}: {verdict}", ensure_ascii=False)
         entries.append(f'[[expected]]\nid     = [\n{lines},\n]\nreason = {reason}\nlink   = ""\n')
     return "\n".join(entries)

@@ -17,6 +17,7 @@ from .cases import asked, rules, worth
 from .implementations import EVERY, Implementation, UnusableError, claiming, implementation
 from .ledger import Entry, LedgerError
 from .report import WRITERS, badge, report, summary, write
+from .whole import checks
 
 NAME = "goldstep-conformance"
 PROPERTY = "goldstep"
@@ -154,7 +155,7 @@ def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[st
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = metafunc.fixturenames
-    if not {"adapter", "question"} & set(names):
+    if not {"adapter", "question", "whole"} & set(names):
         return
     config = metafunc.config
     if OFFERED not in config.stash:  # to ask what is offered is to make it
@@ -163,6 +164,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "adapter" in names:
         ids = [f"{made.name}-{rule}" for made, rule, _ in every]
         metafunc.parametrize("adapter", every, ids=ids)
+        return
+    if "whole" in names:
+        asked_of = [] if config.option.case else every
+        found = [(m, r, check) for m, r, dtypes in asked_of if dtypes for check in checks(m, r)]
+        metafunc.parametrize("whole", found, ids=[f"{m.name}-{r}-{c}" for m, r, c in found])
         return
     questions, ids = [], []
     for made, rule, offered in every:
@@ -222,8 +228,9 @@ def stale(config: pytest.Config) -> list[str]:
     given = config.option
     if given.rule or given.case or given.dtype or given.keyword:
         return []
-    names = [f"{r['case']}/{r['dtype']}" if r["case"] else r["rule"] for r in _rows]
-    return ledger.unmatched(config.stash[LEDGER], names)
+    names = [ledger.name(row) for row in _rows]
+    entries = config.stash[LEDGER]
+    return ledger.unmatched(entries, names)
 
 
 def expected(config: pytest.Config, name: str) -> Entry | None:

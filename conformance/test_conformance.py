@@ -5,7 +5,7 @@ import json
 import pytest
 
 from goldstep.conformance import message, plugin
-from goldstep.conformance.ask import Memory, ask, broken, number
+from goldstep.conformance.ask import Memory, ask, broken, number, wrong
 from goldstep.conformance.shrink import shrunken
 from goldstep.oracle import Truth
 from goldstep.oracle.cache import Kept
@@ -48,6 +48,27 @@ def test_adapter(adapter, tell, request):
 
 def stale(what):
     return f"{what}, although the ledger says so: remove its line"
+
+
+def test_whole(whole, tell, request):
+    """The optimizer as a whole: groups, checkpoints, types, and what it does not depend on."""
+    made, rule, name = whole
+    if (made.name, rule) in request.config.stash[plugin.BROKEN]:
+        pytest.skip("NOT TESTED: the adapter is broken")
+    known, row = plugin.expected(request.config, f"{rule}/{name}"), {"check": name}
+    said = wrong(made, rule, name)
+    if said is None:
+        tell(made, rule, **row, status="not tested")
+        pytest.skip(f"NOT TESTED: {made.name} does not offer {name} of {rule}")
+    if not said and not known:
+        tell(made, rule, **row, status="conforms", verdict="conforms")
+        return
+    if known and said:
+        tell(made, rule, **row, status="expected", verdict=name, message=said)
+        pytest.xfail(known.says())
+    said = said or stale("conforms")
+    tell(made, rule, **row, status="differs", verdict=f"{name}: {said}", message=said)
+    pytest.fail(f"{rule}, as a whole: {name}: {said}", pytrace=False)
 
 
 def test_case(question, tell, request):

@@ -21,7 +21,6 @@ make = Table(
         "lamb": "pytorch_optimizer.Lamb",
         "came": "pytorch_optimizer.CAME(clip_threshold=clip)",
         "sm3": "pytorch_optimizer.SM3",
-        "amos": "pytorch_optimizer.Amos",
         "prodigy": "pytorch_optimizer.Prodigy",
         "novograd": "pytorch_optimizer.NovoGrad",
         "heavy_ball": "pytorch_optimizer.SGDW(momentum=momentum)",

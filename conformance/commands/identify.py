@@ -10,6 +10,7 @@ trap and mix-up of hyper-parameters. Of what explains it, it says which librarie
 import argparse
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -31,6 +32,7 @@ class Found(NamedTuple):
 
 
 def run(options: argparse.Namespace) -> int:
+    sys.path.insert(0, str(Path.cwd()))  # as python -m has it
     found = sorted(candidates(options.impl, options.rule), key=lambda f: (len(f.adds), f.ratio))
     sure = [f for f in found if f.ratio <= 1]
     # Who is a rule in one of its dialects is not a mistake in another rule.
@@ -96,9 +98,8 @@ def _tried(made: Any, rule: str) -> Iterator[Found]:
     except Exception:  # noqa: BLE001 - what breaks here is not this rule
         return
     if verdict.conforms:
-        yield Found(
-            rule, verdict.ratio, f"{rule}, with the hyper-parameters that it is given", (), True
-        )
+        says = f"{rule}, with the hyper-parameters that it is given"
+        yield Found(rule, verdict.ratio, says, (), legitimate=True)
     elif matches:
         m = matches[0]
         what = f"dialect {m.name}" if m.kind == "dialect" else f"{m.kind}: {m.name}"
