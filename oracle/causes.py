@@ -158,8 +158,8 @@ def _count(job: Job, first: Row) -> Iterator[Try]:
 
 def _gradient(job: Job, first: Row) -> Iterator[Try]:
     """Another gradient: a multiple, or another in a few elements."""
-    factor = next((f for f in (0.0, -1.0) if _fits(job, first, Change(gradient=f))), None)
-    if factor is None:
+    factor: float | None = -1.0
+    if not _fits(job, first, Change(gradient=-1.0)):
         factor = _solve(job, first, Unknown(lambda x: Change(gradient=x), 1.0))
     if factor is not None:
         says = f"the gradient is {factor:.9g} times what was recorded"
@@ -228,6 +228,8 @@ def _solve(job: Job, first: Row, unknown: Unknown) -> float | None:
 
     Newton's method, on the slot and element that say most about it.
     """
+    if unknown.possible(0.0) and unknown.recorded and _fits(job, first, unknown.change(0.0)):
+        return 0.0
     place = _wrong_stretch(job, first, unknown.only)
     x, old = unknown.recorded, unknown.recorded
     h = abs(old) * 2.0**-10 or 2.0**-10

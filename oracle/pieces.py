@@ -73,6 +73,9 @@ class Engine(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def engine(job: Job) -> Engine:
     parts, stages = ranks(Path(job.folder)), pipeline(job.rule, dict(job.meant))
+    if not all(part.numbers for part in parts):
+        msg = f"{job.folder}: nothing was recorded: there is no whole step"
+        raise LookupError(msg)
     names = dict.fromkeys(
         name
         for part in parts
