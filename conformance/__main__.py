@@ -12,11 +12,16 @@ Judge an implementation of optimizers, step by step, against the reference of go
   python -m goldstep.conformance --impl=my_package.goldstep_adapter --rule=adamw --dtype=float32
 
   --impl=NAME    what to judge: an adapter that is shipped (torch, optax, reference), one that an
-                 installed package registered, or a module with a function `make`
+                 installed package registered, or a module with a function `make`; or without an
+                 adapter, 'torch:pkg.module.Class' or 'optax:pkg.module.factory' with its --rule;
+                 or in any language, 'cmd:./program'
+  --dialect=RULE=NAME
+                 claim a dialect of a rule, beside what the adapter claims
   --rule=GLOB    only these rules, for example 'adam*' or 'l2+*'; may be given again
   --dtype=NAME   only float64, or only float32
   --case=GLOB    only these cases, as a failure names them
   --report=FILE  write the verdicts as JSON
+  --no-cache     compute every truth anew; else it is kept in GOLDSTEP_CACHE or ~/.cache/goldstep
 
 Every other option is pytest's: -x, -n 2 (with pytest-xdist), --junitxml=FILE, ...
 Exit code: 0 conforms, 1 does not, 4 the command line is wrong, 5 nothing was tested.

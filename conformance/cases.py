@@ -12,20 +12,35 @@ import numpy as np
 from goldstep import spec
 from goldstep.oracle import Case, pipeline
 from goldstep.oracle.replay import Given, Gradients
-from goldstep.oracle.rules import Hyper, Pipeline
+from goldstep.oracle.rules import FACTOR, ROUTE, Hyper, Pipeline, alone, iterations
 from goldstep.oracle.safetensors import round_to_bfloat16
 
 from . import trajectories
 
-COMPANIONS = ("heavy_ball", "adam")
-"""The optimizers before which every transform is tried."""
+COMPANION = "heavy_ball"
+"""The optimizer with which every transform and every wrapper is tried."""
+
+EXAMPLES = (
+    "clip_by_global_norm+adam",
+    "decoupled_decay+adam",
+    "l2+adam",
+    "clip_by_global_norm+l2+adam",
+    "lookahead+clip_by_global_norm+adamw",
+    "signum|adam",
+    "adam@linear_warmup@cosine",
+    "linear_warmup@cosine",
+)
+"""Other compositions: what libraries ship, and every way to compose."""
 
 FLAT = ("designed-scales", "designed-shocks", "designed-ties", "recorded-transformer")
 """The trajectories that are replayed as one long vector by rules that update each coordinate on its
 own: shapes are the business of the others, and many small tensors take long."""
 
-SHAPED = ("designed-absences", "designed-matrices", "recorded-transformer")
+SHAPED = ("designed-absences", "designed-matrices", "designed-spectra", "recorded-transformer")
 """The trajectories of rules on matrices, of which one of each shape is replayed."""
+
+UNSHAPED = tuple(name for name in trajectories.names() if name != "designed-spectra")
+"""The trajectories of rules on tensors of any shape."""
 
 DECAYING = ("designed-absences", "designed-scales")
 """The trajectories that are replayed without weight decay too, which hides little else."""
@@ -33,8 +48,17 @@ DECAYING = ("designed-absences", "designed-scales")
 COMPOSED = ("designed-absences", "designed-scales", "designed-shocks", "recorded-convnet")
 """The trajectories of pipelines. What the others show, their optimizers show by themselves."""
 
-MATRIX_STEPS = 24
-"""How far a rule on matrices goes along a trajectory."""
+COUNT = "count"
+"""In the place of a trajectory: a schedule alone sees nothing but the count of steps."""
+
+COUNTED = 60
+"""So many steps are counted."""
+
+STEPS = 24
+"""How far a trajectory of many tensors is gone along."""
+
+ENOUGH = 512
+"""So many coordinates of a long vector are replayed: each is on its own."""
 
 SCHEDULE = (0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 0.5, 0.75, 0.25, 1.0)
 """The learning rate of a changing case, as multiples of its own, over and over again.
@@ -42,10 +66,25 @@ SCHEDULE = (0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 0.5, 0.75, 0.25, 1.0)
 Powers of two, but for one: they leave a dyadic learning rate dyadic."""
 
 
+ALONE = ("designed-matrices", "designed-spectra")
+"""The trajectories of an iteration by itself."""
+
+
 def rules() -> tuple[str, ...]:
-    """Every optimizer, and every transform before each of `COMPANIONS`."""
-    pipelines = [f"{t}+{rule}" for t in spec.names("transforms") for rule in COMPANIONS]
-    return (*spec.names("optimizers"), *pipelines)
+    """Every optimizer, every transform and wrapper with `COMPANION`, every schedule, `EXAMPLES`.
+
+    And every iteration that can be asked alone.
+    """
+    around = [*spec.names("transforms"), *(n for n in spec.names("wrappers") if n != ROUTE)]
+    pipelines = [f"{name}+{COMPANION}" for name in around]
+    iterated = filter(alone, spec.names("iterations"))
+    return (*spec.names("optimizers"), *pipelines, *spec.names("schedules"), *EXAMPLES, *iterated)
+
+
+def tried(rule: str) -> set[str]:
+    """What a pipeline of the suite is there to try, beside its optimizer."""
+    around = {part.name for part in pipeline(rule).parts if part.kind != "optimizers"}
+    return around or set(iterations(rule).values())
 
 
 def cases(rule: str) -> Iterator[Case]:
@@ -56,18 +95,29 @@ def cases(rule: str) -> Iterator[Case]:
     (`amplified`), and without weight decay where the rule has one (`undecayed`).
     """
     stages = pipeline(rule)
-    among = COMPOSED if "+" in rule else SHAPED if stages.matrices_only else trajectories.names()
-    for trajectory in among:
+    if not stages.stages:
+        yield from (counted(rule, p, stages.profile(p)) for p in ("dyadic", "amplified"))
+        return
+    plain = rule in spec.names("optimizers")
+    among = COMPOSED if not plain else SHAPED if stages.matrices_only else UNSHAPED
+    for trajectory in ALONE if stages.alone else among:
         recorded = trajectory.startswith("recorded-")
         profiles = {
             p: stages.profile(p) for p in (["default"] if recorded else ["dyadic", "amplified"])
         }
-        if trajectory in DECAYING and "+" not in rule and "weight_decay" in stages.rows():
+        if trajectory in DECAYING and plain and "weight_decay" in stages.rows():
             profiles["undecayed"] = profiles["dyadic"] | {"weight_decay": 0.0}
         for profile, hyper in profiles.items():
-            steady = profile in {"dyadic", "undecayed"}
+            steady = profile in {"dyadic", "undecayed"} or "lr" not in hyper or stages.schedules
             for schedule in ["constant"] if steady else ["constant", "changing"]:
                 yield from _case(rule, trajectory, profile, schedule, hyper)
+
+
+def counted(rule: str, profile: str, hyper: Hyper, steps: int = COUNTED) -> Case:
+    """The case of a schedule alone: how it multiplies a factor of one, step by step."""
+    params, grads = {FACTOR: np.ones(())}, [{FACTOR: None}] * steps
+    name = f"{rule}/{COUNT}/{profile}/constant"
+    return Case(name, rule, hyper, params, grads, [{} for _ in grads])
 
 
 def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
@@ -81,17 +131,21 @@ def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
 
 
 def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper) -> Iterator[Case]:
-    stages, recording = pipeline(rule), trajectories.load(trajectory)
-    params = recording.params
+    name = f"{rule}/{trajectory}/{profile}/{schedule}"
+    recording, stages = trajectories.load(trajectory), pipeline(rule)
+    if stages.scope == "element" and trajectory in FLAT:
+        recording = _flat(recording)
+    else:
+        recording = recording._replace(grads=recording.grads[:STEPS])
+    params = {k: x for k, x in recording.params.items() if stages.takes(x.shape)}
+    params = {k: x for k, x in params.items() if x.size <= stages.largest}
     if stages.matrices_only:
-        by_shape = {x.shape: name for name, x in reversed(params.items()) if x.ndim == 2 and x.size}
+        by_shape = {x.shape: name for name, x in reversed(params.items())}
         params = {name: x for name, x in params.items() if name in by_shape.values()}
     grads = [{name: g[name] for name in params} for g in recording.grads]
-    if stages.matrices_only:
-        grads = grads[:MATRIX_STEPS]
-    elif stages.scope == "element" and trajectory in FLAT:
-        params = {"all": _flat(params)}
-        grads = [{"all": _flat(g)} for g in grads]
+    if stages.gram:
+        grads = [{k: g if g is None else gram(g) for k, g in now.items()} for now in grads]
+        params = {name: np.zeros((len(x), len(x))) for name, x in params.items()}
     changes: list[Hyper] = [{} for _ in grads]
     if schedule == "changing":
         factors = [SCHEDULE[t % len(SCHEDULE)] for t in range(len(grads))]
@@ -102,8 +156,23 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
         yield Case(name, rule, hyper, params, grads, changes, given)
 
 
-def _flat(tensors: Mapping[str, Any]) -> Any:
-    return np.concatenate([np.ravel(x) for x in tensors.values()])
+def gram(g: Any) -> Any:
+    """G G^T in numbers that float32 holds, of a G whose largest element is from 1 to 2."""
+    _, exponent = np.frexp(np.abs(g).max())
+    g = np.ldexp(g, 1 - exponent)
+    return (g @ g.T).astype(np.float32).astype(np.float64)
+
+
+def _flat(recording: trajectories.Trajectory) -> trajectories.Trajectory:
+    """All tensors laid end to end as one, or so many coordinates of it as are enough."""
+    every = -(-sum(x.size for x in recording.params.values()) // ENOUGH)
+
+    def laid(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return {"all": np.concatenate([np.ravel(x) for x in tensors.values()])[::every].copy()}
+
+    return recording._replace(
+        params=laid(recording.params), grads=[laid(g) for g in recording.grads]
+    )
 
 
 def draw(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:

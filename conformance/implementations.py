@@ -1,5 +1,6 @@
 """From what `--impl=` says to an implementation that can be asked."""
 
+import dataclasses
 import importlib
 import importlib.metadata
 from collections.abc import Collection, Mapping
@@ -11,15 +12,30 @@ import numpy as np
 
 from goldstep.oracle import Arithmetic, pipeline
 from goldstep.oracle.replay import Make
-from goldstep.oracle.rounding import UNIT
-from goldstep.oracle.rules import iterations, readings
+from goldstep.oracle.rounding import UNIT, numpy_dtype
+from goldstep.oracle.rules import FACTOR, readings
+
+from .mapping import MappingError, parse
+from .process import Program
 
 GROUP = "goldstep.implementations"
 ADAPTERS = Path(__file__).parent / "adapters"
 DTYPES = ("float64", "float32")
+"""The types of tensors in which an implementation is asked if it declares none."""
+
+EVERY = (*DTYPES, "bfloat16", "float16")
+"""The types in which it can be asked, the finest first."""
+
+DOORS = {"torch": "Class", "optax": "Factory"}
+"""What wraps a class or factory of each kind that has no adapter, in `adapters/_<kind>.py`."""
 CAPABILITIES = {
     "changes": "a learning rate that changes",
     "absences": "a gradient that is None",
+    "hypers": "a hyper-parameter other than the learning rate that changes",
+    "groups": "groups of parameters with hyper-parameters of their own",
+    "saves": "saved in the middle, and gone on with elsewhere",
+    "maximize": "uphill instead of down",
+    "mixed": "parameters of several types in one optimizer",
 }
 """What an implementation may be able to do, and what is not tested if it is not."""
 
@@ -46,15 +62,27 @@ class Implementation:
     """The type of what it computes on the host, if not that of its tensors."""
     iteration: str | None = None
     """The type in which it iterates on matrices, if not that of its tensors."""
+    compute: str | Mapping[str, str] | None = None
+    """The type in which it computes between reading tensors and writing them, if not theirs."""
+    state: str | Mapping[str, str] | None = None
+    """The type of the state that it keeps, if not that of its tensors."""
+    flush: bool = True
+    """Whether numbers below the normal ones may become zero."""
     capabilities: Collection[str] = ()
-    """`changes`: a hyper-parameter may be given to a step, and holds from there on.
-    `absences`: a gradient may be None, and its parameter is then not stepped."""
+    """Which of `CAPABILITIES` it has; docs/implementers.md says what each one takes."""
+    notes: Collection[str] = ()
+    """What the report says of it beside its name: how its hyper-parameters were mapped."""
 
     def offers(self, rule: str, dtype: str) -> bool:
         """Whether it offers a rule; what breaks in another way than saying so is found later."""
         stages = pipeline(rule)
+        some = (
+            {"w": np.ones((2, 2), numpy_dtype(dtype))}
+            if stages.stages
+            else {FACTOR: np.ones((), numpy_dtype(dtype))}
+        )
         try:
-            self.make(rule, stages.profile("default"), {"w": np.ones((2, 2), dtype)})
+            self.make(rule, stages.profile("default"), some)
         except NotImplementedError:
             return False
         except Exception:  # noqa: BLE001
@@ -62,35 +90,88 @@ class Implementation:
         return True
 
     def arithmetic(self, dtype: str) -> Arithmetic:
-        scalar = self.scalar if isinstance(self.scalar, str | None) else self.scalar.get(dtype)
-        return Arithmetic(dtype, scalar, self.iteration)
+        scalar, compute, state = (
+            one if isinstance(one, str | None) else one.get(dtype)
+            for one in (self.scalar, self.compute, self.state)
+        )
+        return Arithmetic(
+            dtype, scalar, self.iteration, compute=compute, state=state, flush=self.flush
+        )
 
     def claim(self, rule: str) -> str:
         """What it claims to conform to, in words: `adam`, or `epsilon-hat`."""
-        named = []
-        for stage in rule.split("+"):
-            inner = [i for i in iterations(stage).values() if i in self.dialects]
-            named += [self.dialects[r] for r in [stage, *inner] if r in self.dialects]
+        named = [self.dialects[r] for r in pipeline(rule).rules if r in self.dialects]
         return ", ".join(named) or rule
 
 
-def implementation(name: str) -> Implementation:
+def implementation(name: str, rules: Collection[str] = ()) -> Implementation:
     """The implementation that `--impl=NAME` means.
 
     NAME is an adapter that is shipped, else one that an installed package registered in the group
     `goldstep.implementations`, else a module (`pkg.mod` or `pkg.mod:object`) that offers `make`.
+    It may also be a class or factory that needs no adapter, `torch:pkg.mod.Class` or
+    `optax:pkg.mod.factory`, which is then the one of `rules`; or `cmd:PROGRAM`, in any language.
     Raises UnusableError.
     """
-    found = _find(name)
+    door, _, rest = name.partition(":")
+    if door == "cmd":
+        return declared(Program(rest), name)
+    if door in DOORS and rest:
+        return declared(_without_adapter(door, rest, name, rules), name)
+    return declared(_find(name), name)
+
+
+def declared(found: Any, name: str) -> Implementation:
+    """What an adapter, of whatever kind, declares of itself. Raises UnusableError."""
     if not callable(getattr(found, "make", None)):
         msg = f"--impl={name}: {found!r} has no function make(rule, hyper, params)"
         raise UnusableError(msg)
-    declared = {
-        k: getattr(found, k) for k in Implementation.__dataclass_fields__ if hasattr(found, k)
-    }
-    made = Implementation(**(declared | {"name": name}))
+    said = {k: getattr(found, k) for k in Implementation.__dataclass_fields__ if hasattr(found, k)}
+    made = Implementation(**(said | {"name": name}))
     _check(made)
     return made
+
+
+def claiming(made: Implementation, dialects: Mapping[str, str]) -> Implementation:
+    """The same, claiming more dialects. Raises UnusableError."""
+    claimed = dataclasses.replace(made, dialects={**made.dialects, **dialects})
+    _check(claimed)
+    return claimed
+
+
+def _without_adapter(door: str, text: str, name: str, rules: Collection[str]) -> Any:
+    """A class of torch's kind or a factory of optax's, as the one rule that it is said to be."""
+    if len(rules) != 1:
+        msg = (
+            f"--impl={name}: say which rule it is, as in --rule=adamw; `goldstep identify` tells, "
+            "if it is not known"
+        )
+        raise UnusableError(msg)
+    try:
+        path = parse(text)[0]
+        pipeline(next(iter(rules)))
+    except (MappingError, LookupError, ValueError) as error:
+        msg = f"--impl={name}: {error.args[0]}"
+        raise UnusableError(msg) from error
+    module, _, attribute = path.rpartition(".")
+    if not module:
+        msg = f"--impl={name}: give its module too, as in {door}:mylib.{path}"
+        raise UnusableError(msg)
+    found = getattr(_import(module, name), attribute, None)
+    if not callable(found):
+        msg = f"--impl={name}: module {module} has no class or function {attribute}"
+        raise UnusableError(msg)
+    return wrapped(door, text, found, next(iter(rules)))
+
+
+def wrapped(door: str, text: str, found: Any, rule: str) -> Any:
+    """The adapter that needs no writing. Raises UnusableError if it needs to be told more."""
+    made = _import(f"goldstep.conformance.adapters._{door}", door)
+    try:
+        return getattr(made, DOORS[door])(text, found, rule)
+    except MappingError as error:
+        msg = str(error)
+        raise UnusableError(msg) from error
 
 
 def _find(name: str) -> Any:
@@ -139,8 +220,10 @@ def _check(made: Implementation) -> None:
                 f"{', '.join(known) or 'none'}"
             )
             raise UnusableError(msg)
-    scalars = made.scalar.values() if isinstance(made.scalar, Mapping) else [made.scalar]
-    for dtype in [d for d in [*scalars, made.iteration] if d is not None]:
+    declared = [*made.dtypes, made.iteration]
+    for one in (made.scalar, made.compute, made.state):
+        declared += one.values() if isinstance(one, Mapping) else [one]
+    for dtype in [d for d in declared if d is not None]:
         if dtype not in UNIT:
             msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(UNIT)}"
             raise UnusableError(msg)

@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 
 from goldstep import spec
-from goldstep.oracle import Arithmetic, Case, Truth, judge, make, observe
-from goldstep.oracle.rules import iterations
+from goldstep.oracle import Arithmetic, Case, Truth, judge, observe
+from goldstep.oracle.replay import implementation
 
-from .cases import cases, rules
-from .implementations import DTYPES
+from .cases import cases, rules, tried
+
+MEASURED = ("float64", "float32", "bfloat16")
+"""The types in which it is measured how far off a trap is."""
 
 FOLDER = Path(__file__).parent / "kills"
 
@@ -39,14 +41,8 @@ def traps() -> Iterator[tuple[str, str]]:
 
 
 def pipelines(rule: str) -> list[str]:
-    """The pipelines of the suite in which a rule of any kind takes part."""
-    return [
-        p
-        for p in rules()
-        if p == rule
-        or ("+" in p and rule in p.split("+")[:-1])
-        or ("+" not in p and rule in iterations(p).values())
-    ]
+    """The pipelines of the suite in which a rule of any kind is tried."""
+    return [p for p in rules() if p == rule or rule in tried(p)]
 
 
 @functools.lru_cache(maxsize=64)
@@ -63,7 +59,7 @@ def margin(rule: str, trap: str, case: Case, dtype: str) -> float:
     """The largest error over its bound of a trap on one case; infinite if a count is wrong."""
     true = truth(case, dtype)
     with np.errstate(all="ignore"):  # a mistake may well leave the numbers there are
-        seen = observe(true, functools.partial(make, meant={rule: trap}), free=False)
+        seen = observe(true, implementation({rule: trap}), free=False)
     return judge(true, seen).ratio
 
 
@@ -73,7 +69,7 @@ def kills(rule: str) -> Kills:
     for pipeline in pipelines(rule):
         for case in questions(pipeline):
             trajectory = case.id.split("/")[1]
-            for dtype in DTYPES:
+            for dtype in MEASURED:
                 for trap, caught in found.items():
                     m = margin(rule, trap, case, dtype)
                     if m > 1:

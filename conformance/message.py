@@ -1,29 +1,36 @@
 """What is said of an implementation that does not conform: enough to go and mend it."""
 
+import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from goldstep import spec
 from goldstep.oracle import Truth, link, module
 from goldstep.oracle.diagnose import Match, explain
 from goldstep.oracle.judge import Divergence
-from goldstep.oracle.rules import readings
 
 WIDTH = 90
 INDENT = 12
 
 
-def headline(claim: str, matches: Sequence[Match]) -> str:
+def headline(claim: str, matches: Sequence[Match], d: Divergence | None = None) -> str:
     """The verdict in one line.
 
-    >>> headline("adam", [Match("adam", "dialect", "epsilon-inside-the-root", 0.4, ("adam.6",))])
+    >>> from goldstep.oracle.mistakes import Suspicion
+    >>> inside = Suspicion("adam", "dialect", "epsilon-inside-the-root")
+    >>> headline("adam", [Match(inside, 0.4)])
     'conforms to dialect epsilon-inside-the-root, claims adam'
     """
-    if matches and matches[0].kind == "trap":
-        return f"does not conform: it is the trap {matches[0].name} of {matches[0].rule}"
     if matches:
-        which = "dialect " * (matches[0].kind == "dialect") + matches[0].name
-        return f"conforms to {which}, claims {claim}"
+        best = matches[0]
+        if best.kind in {"dialect", "rule"} and best.explains:
+            return f"conforms to {'dialect ' * (best.kind == 'dialect')}{best.name}, claims {claim}"
+        what = f"the trap {best.name} of {best.rule}" if best.kind == "trap" else best.name
+        if best.explains:
+            return f"does not conform: {'it is ' * (best.kind == 'trap')}{what}"
+        return f"does not conform: nearest is {what}, which does not explain all"
+    if d is not None and not math.isfinite(d.wrong[0].got):
+        return f"does not conform: it gives {d.wrong[0].got} for a number"
     return "does not conform, and is no dialect or trap that is known"
 
 
@@ -37,8 +44,14 @@ def row(label: str, text: str) -> str:
     )
 
 
-def _repeat(command: str) -> str:
+def repeat(command: str) -> str:
     return f"  repeat    {command}"  # in one piece, to be copied
+
+
+def line(tag: str) -> str:
+    """The line of the reference that bears a tag."""
+    lines = {t: code for _, name in spec.every() for t, code in link.tagged(module(name)).items()}
+    return lines[tag]
 
 
 def equation(tag: str) -> str:
@@ -47,25 +60,17 @@ def equation(tag: str) -> str:
     >>> equation("lion.3")
     'lion.3: m = b2 * m + (1 - b2) * g'
     """
-    lines = {t: line for _, name in spec.every() for t, line in link.tagged(module(name)).items()}
-    return f"{tag}: {lines[tag]}"
+    return f"{tag}: {line(tag)}"
 
 
-def again(truth: Truth, d: Divergence, said: str, command: str) -> str:
-    """The message of a case that failed as one before it did."""
-    place = f"step {d.step}, {d.mode}, tensor '{d.wrong[0].tensor}', slot {d.wrong[0].slot}"
-    where = f"{place}: {d.wrong[0].ratio:.3g} times the bound"
-    return "\n".join([f"{truth.case.rule}: {said}, as above", row("at", where), _repeat(command)])
-
-
-def failure(truth: Truth, d: Divergence, matches: Sequence[Match], claim: str, command: str) -> str:
+def failure(truth: Truth, d: Divergence, matches: Sequence[Match], claim: str) -> str:
     """The message of a case that failed: where, by how much, why, and how to see it again."""
     worst = d.wrong[0]
     place = f"tensor '{worst.tensor}'" + (
         f", element {list(worst.element)}" if worst.element else ""
     )
     lines = [
-        f"{truth.case.rule}: {headline(claim, matches)}",
+        f"{truth.case.rule}: {headline(claim, matches, d)}",
         "",
         row("case", f"{truth.case.id}/{truth.arithmetic.dtype}"),
         row("step", f"{d.step}, {d.mode}; {place}, slot {worst.slot}"),
@@ -78,26 +83,36 @@ def failure(truth: Truth, d: Divergence, matches: Sequence[Match], claim: str, c
         parts = [f"also wrong: {', '.join(others)}"] * bool(others)
         parts += [f"right: {', '.join(sorted(d.right))}"] * bool(d.right)
         lines.append(row("slots", "; ".join(parts)))
-    if matches and matches[0].tags:
-        best = matches[0]
-        for tag in best.tags:
-            lines.append(row("equation", equation(tag)))
-            lines.append(row("yours", readings(best.rule)[best.name]["code"][tag]))
-        said = readings(best.rule)[best.name]
-        why = said.get("seen") or said["says"]
-        lines.append(row("matches", f"{best.kind} {best.name} of {best.rule}: {why}"))
-        if same := [m.name for m in matches[1:]]:
-            lines.append(row("", f"on this case the same as {', '.join(same)}"))
-    else:
-        for i, tag in enumerate(explain(truth, d)[:4]):
-            lines.append(row("equation" if i == 0 else "", equation(tag)))
+    lines += list(_explained(truth, d, matches))
     arithmetic = truth.arithmetic
     lines += [
         row(
             "declared",
             f"tensors {arithmetic.dtype}, host scalars {arithmetic.scalar_dtype}, "
-            f"matrix iterations {arithmetic.iteration}",
+            f"matrix iterations {arithmetic.iteration}, computed in {arithmetic.compute}, "
+            f"states {arithmetic.state}",
         ),
-        _repeat(command),
     ]
     return "\n".join(lines)
+
+
+def _explained(truth: Truth, d: Divergence, matches: Sequence[Match]) -> Iterator[str]:
+    """What was done instead, as far as it is known; else the equations that can be wrong."""
+    if not matches or not matches[0].tags:
+        for i, tag in enumerate(explain(truth, d)[:4]):
+            yield row("equation" if i == 0 else "", equation(tag))
+    if not matches:
+        return
+    best = matches[0]
+    for tag, code in best.suspicion.tags.items():
+        yield row("equation", equation(tag))
+        yield row("yours", code)
+    what = f"{best.kind} {best.name} of {best.rule}"
+    if best.kind not in {"trap", "dialect"}:
+        what = best.name
+    yield row("matches", f"{what}: {best.suspicion.says}" if best.suspicion.says else what)
+    if not best.explains:
+        share = f"{best.ratio:.3g} times the bound is left of {d.wrong[0].ratio:.3g}"
+        yield row("", f"but not all of it: {share}")
+    if best.rivals:
+        yield row("", f"on this case the same as {', '.join(best.rivals[:4])}")

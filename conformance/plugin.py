@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from goldstep.oracle import ContractError
+
 from . import trajectories
+from .ask import Memory
 from .cases import asked, rules
-from .implementations import DTYPES, Implementation, UnusableError, implementation
+from .implementations import EVERY, Implementation, UnusableError, claiming, implementation
 from .report import REPORT, summary
 
 NAME = "goldstep-conformance"
@@ -20,7 +23,7 @@ PROPERTY = "goldstep"
 ASKED = pytest.StashKey[Sequence[Implementation]]()
 OFFERED = pytest.StashKey[list[tuple[Implementation, str, list[str]]]]()
 BROKEN = pytest.StashKey[set[tuple[str, str]]]()
-TOLD = pytest.StashKey[set[tuple[str, str, str]]]()
+MEMORY = pytest.StashKey[dict[tuple[str, str], Memory]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,16 +39,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rule", action="append", default=[], metavar="GLOB", help="only these rules, as 'adam*'"
     )
     group.addoption(
-        "--dtype", action="append", default=[], choices=DTYPES, help="only this type of tensors"
+        "--dtype", action="append", default=[], choices=EVERY, help="only this type of tensors"
     )
     group.addoption(
         "--case", action="append", default=[], metavar="GLOB", help="only these cases, by id"
+    )
+    group.addoption(
+        "--dialect",
+        action="append",
+        default=[],
+        metavar="RULE=NAME",
+        help="claim a dialect, as in adam=epsilon-hat, beside what the adapter claims",
+    )
+    group.addoption(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="compute every truth anew; else it is kept in GOLDSTEP_CACHE or ~/.cache/goldstep",
     )
     group.addoption("--report", metavar="FILE", help="write the verdicts as JSON")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[BROKEN], config.stash[TOLD] = set(), set()
+    config.stash[BROKEN], config.stash[MEMORY] = set(), {}
     if config.option.help or config.option.version:
         return
     if not config.option.impl:
@@ -55,13 +71,20 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         raise pytest.UsageError(msg)
     try:
-        config.stash[ASKED] = [implementation(name) for name in config.option.impl]
+        rules, claims = config.option.rule, dict(_claim(c) for c in config.option.dialect)
+        made = [implementation(name, rules) for name in config.option.impl]
+        config.stash[ASKED] = [claiming(one, claims) for one in made]
         trajectories.names()
-    except (UnusableError, ValueError) as error:
+    except (UnusableError, ContractError, ValueError) as error:
         raise pytest.UsageError(str(error)) from error
     if config.option.report and not Path(config.option.report).resolve().parent.is_dir():
         msg = f"--report={config.option.report}: there is no such folder"
         raise pytest.UsageError(msg)
+
+
+def _claim(text: str) -> tuple[str, str]:
+    rule, _, dialect = text.partition("=")
+    return rule, dialect
 
 
 def program(config: pytest.Config) -> str:
@@ -86,7 +109,7 @@ def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[st
         ]
     for made in config.stash[ASKED]:
         for rule in wanted:
-            dtypes = [d for d in DTYPES if d in made.dtypes and _wanted(d, config.option.dtype)]
+            dtypes = [d for d in EVERY if d in made.dtypes and _wanted(d, config.option.dtype)]
             yield made, rule, [d for d in dtypes if made.offers(rule, d)]
 
 
@@ -145,9 +168,26 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         Path(session.config.option.report).write_text(text, encoding="utf-8")
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Iterator[None]:
+    """Show one failure of each cause, in full; the others are counted, and in the report."""
     if config.option.collectonly or ASKED not in config.stash:
-        return
+        return (yield)
+    stats = terminalreporter.stats
+    failed = stats.get("failed", [])
+    causes: dict[Any, Any] = {}
+    for report in failed:
+        rows = [json.loads(str(v)) for name, v in report.user_properties if name == PROPERTY]
+        row = rows[0] if rows else {}
+        key = (row.get("implementation"), row.get("rule"), row.get("verdict") or row.get("message"))
+        causes.setdefault(key if rows else report.nodeid, report)
+    if failed:
+        stats["failed"] = list(causes.values())
+    try:
+        yield
+    finally:
+        if failed:
+            stats["failed"] = failed
     terminalreporter.section("conformance")
     for line in summary(config.stash[ASKED], _rows):
         terminalreporter.write_line(line)

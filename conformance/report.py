@@ -23,8 +23,10 @@ def summary(asked: Sequence[Implementation], rows: Sequence[dict[str, Any]]) -> 
     for made in asked:
         own = [r for r in rows if r["implementation"] == made.name]
         yield f"{made.name} {made.version}".strip() + f", suite {REPORT['suite']}"
+        yield from made.notes
         tested = [r for r in own if r["case"]]
         yield from _table(tested) if tested else ["NOTHING WAS TESTED, which counts as a failure."]
+        yield from _causes(tested)
         for r in own:
             if not r["case"] and r["message"]:
                 yield f"ADAPTER BROKEN for {r['rule']}: {r['message']}"
@@ -45,6 +47,17 @@ def _table(tested: Sequence[dict[str, Any]]) -> Iterator[str]:
     for line in table:
         cells = zip(line, widths, strict=True)
         yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
+
+
+def _causes(tested: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Each cause once, with the cases that it explains, the most frequent first."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for r in tested:
+        if r["message"]:
+            groups.setdefault((r["rule"], r["verdict"]), []).append(r)
+    for (rule, verdict), rows in sorted(groups.items(), key=lambda one: -len(one[1])):
+        cases = f"{len(rows)} case" + "s" * (len(rows) > 1)
+        yield f"CAUSE of {cases}: {rule}: {verdict}; first {rows[0]['case']}/{rows[0]['dtype']}"
 
 
 def _untested(

@@ -12,23 +12,33 @@ from goldstep.oracle import make as reference
 from goldstep.oracle import pipeline
 from goldstep.oracle.observe import ContractError, checked, level
 from goldstep.oracle.replay import Make, Tensors
-from goldstep.oracle.rules import Hyper
+from goldstep.oracle.rounding import narrow, numpy_dtype
+from goldstep.oracle.rules import FACTOR, Hyper
 
 STEPS = 3
 
 
-def problem(dtype: str) -> tuple[Tensors, list[Tensors]]:
-    """Two small matrices, and gradients for a few steps."""
+def problem(rule: str, dtype: str) -> tuple[Tensors, list[Tensors]]:
+    """Two small matrices that a rule takes, and gradients for a few steps."""
     numbers = np.arange(1, 4 * 6 * (STEPS + 1) + 1).reshape(STEPS + 1, 4, 6)
-    x = ((numbers * 37 % 64) - 31.5).astype(dtype) / 32
+    x = ((numbers * 37 % 64) - 31.5).astype(np.float32) / 32
+    x = x.astype(numpy_dtype(dtype))
     params = {"tall": x[0, :, :2].copy(), "wide": x[0, :2, 2:].copy()}
-    return params, [{"tall": g[:, :2].copy(), "wide": g[:2, 2:].copy()} for g in x[1:]]
+    grads = [{"tall": g[:, :2].copy(), "wide": g[:2, 2:].copy()} for g in x[1:]]
+    if pipeline(rule).gram:
+        params, *grads = ({k: m @ m.T for k, m in now.items()} for now in [params, *grads])
+    return params, grads
 
 
 def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ()) -> None:
     """Raise ContractError if `make` breaks the contract for `rule`; says which clause, and how."""
-    hyper = pipeline(rule).profile("default") | {"lr": 0.0078125}
-    params, grads = problem(dtype)
+    stages = pipeline(rule)
+    if not stages.stages:
+        _counts(make, rule, stages.profile("dyadic"), dtype)
+        return
+    hyper = stages.profile("default")
+    hyper |= {"lr": 0.0078125} if "lr" in hyper else {}
+    params, grads = problem(rule, dtype)
     kept = {k: x.copy() for k, x in params.items()}
     step: Any = make(rule, dict(hyper), params)
     if not callable(step):
@@ -42,7 +52,7 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
         if not hasattr(out, "keys"):
             msg = f"step gave back {type(out).__name__}, not the parameters by name"
             raise ContractError(msg)
-        checked(out, params, np.dtype(dtype))
+        checked(out, params, numpy_dtype(dtype))
         _same(given, before, f"step {t} changed the gradient {{}} that it was given")
         _same(
             params, kept, f"step {t} changed the array {{}} that was given to make: copy it there"
@@ -62,6 +72,22 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
         _resumes(make, rule, hyper, dtype)
 
 
+def _counts(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
+    """A schedule alone takes no gradients, and goes on from a count that is loaded."""
+    begin: Tensors = {FACTOR: np.ones((), numpy_dtype(dtype))}
+    step: Any = make(rule, dict(hyper), dict(begin))
+    for _ in range(STEPS):
+        out = step({FACTOR: None})
+        checked(out, begin, numpy_dtype(dtype))
+    if level(step) == 2:
+        other: Any = make(rule, dict(hyper), dict(begin))
+        other.load({k: np.array(x) for k, x in out.items()}, step.state())
+        want, got = (np.asarray(s({FACTOR: None})[FACTOR]) for s in (step, other))
+        if not np.allclose(want, got, rtol=1e-5, atol=0):
+            msg = f"after load, {rule} goes on from another count: it gives {got}, not {want}"
+            raise ContractError(msg)
+
+
 def _same(now: Tensors, then: Tensors, what: str) -> None:
     for name, x in now.items():
         if not np.array_equal(np.asarray(x), then[name], equal_nan=True):
@@ -70,7 +96,7 @@ def _same(now: Tensors, then: Tensors, what: str) -> None:
 
 def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
     """A parameter whose gradient is None is not stepped, and another one still is."""
-    params, grads = problem(dtype)
+    params, grads = problem(rule, dtype)
     step = make(rule, dict(hyper), {k: x.copy() for k, x in params.items()})
     out = step(grads[0] | {"wide": None})
     if not np.array_equal(np.asarray(out["wide"]), params["wide"]):
@@ -80,38 +106,36 @@ def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
 
 def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
     """Say so if every step is the right one times a factor that only a mix-up of units explains."""
-    lr = hyper["lr"]
-    mixups = {
-        -1.0: "it goes uphill: is the gradient negated?",
-        1 / lr: "the learning rate is not multiplied in",
-        lr: "the learning rate is multiplied in twice",
-        100.0: "is the learning rate a percentage?",
-        0.01: "is the learning rate a percentage?",
-    }
+    if narrow(dtype):  # too coarse to tell
+        return
+    mixups = {-1.0: "it goes uphill: is the gradient negated?"}
+    if "lr" in hyper:
+        lr = hyper["lr"]
+        mixups |= {
+            1 / lr: "the learning rate is not multiplied in",
+            lr: "the learning rate is multiplied in twice",
+            100.0: "is the learning rate a percentage?",
+            0.01: "is the learning rate a percentage?",
+        }
 
     def updates(moments: list[Tensors]) -> np.ndarray[Any, Any]:
         theta = [np.concatenate([np.ravel(m[k]) for k in sorted(m)]) for m in moments]
         return np.diff(np.asarray(theta, np.float64), axis=0)
 
-    params, grads = problem(dtype)
+    params, grads = problem(rule, dtype)
     got = updates(seen)
     for skip, what in ((0, None), (1, "its first step is the rule's second")):
         step = reference(rule, hyper, params)
-        if skip:
-            state = step.state()
-            if not any(isinstance(x, int) for slots in state.values() for x in slots.values()):
-                break
-            later = {
-                n: {k: x + skip if isinstance(x, int) else x for k, x in s.items()}
-                for n, s in state.items()
-            }
-            step.load(params, later)
+        if skip and not _ahead(step, params):
+            break
         want = updates([params, *(step(g) for g in grads)])
         size = float(np.sum(want * want))
         factor = float(np.sum(got * want)) / size if size else 0.0
         if np.abs(got - factor * want).max() > 1e-3 * np.abs(got).max():
             continue
-        if what and abs(factor - 1) < 1e-3:
+        if abs(factor - 1) < 1e-3:
+            if what is None:
+                return
             msg = f"{what}: did make already take a step?"
             raise ContractError(msg)
         for mixup, said in mixups.items():
@@ -120,13 +144,23 @@ def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
                 raise ContractError(msg)
 
 
+def _ahead(step: Any, params: Tensors) -> bool:
+    """Raise every count in the state of the reference by one, if there is any."""
+    state = step.state()
+    later = {
+        n: {k: x + 1 if isinstance(x, int) else x for k, x in s.items()} for n, s in state.items()
+    }
+    step.load(params, later)
+    return any(isinstance(x, int) for slots in state.values() for x in slots.values())
+
+
 def _resumes(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
     """`load` of what `state` said goes on as if nothing had happened."""
-    params, grads = problem(dtype)
+    params, grads = problem(rule, dtype)
     step: Any = make(rule, dict(hyper), {k: x.copy() for k, x in params.items()})
     for g in grads[:-1]:
         out = step({k: x.copy() for k, x in g.items()})
-    slots = {slot for stage in pipeline(rule).stages for slot in stage.spec["state"]}
+    slots = reference(rule, hyper, params).state()["tall"].keys()
     state = step.state()
     if missing := sorted(slots - state["tall"].keys()):
         msg = f"a step that offers load also shows every slot in state(): missing is {missing[0]!r}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from goldstep import spec
 from goldstep.conformance import trajectories
+from goldstep.conformance.cases import COUNT
 from goldstep.conformance.margins import noted
 from goldstep.oracle import link, module
 
@@ -22,6 +23,7 @@ SCOPES = {
     "element": "Each coordinate is updated on its own.",
     "tensor": "Each tensor is updated on its own.",
     "model": "All tensors of the model are updated together, as one vector.",
+    "number": "It multiplies a hyper-parameter, most often the learning rate.",
 }
 
 
@@ -92,15 +94,18 @@ def traps(s: dict[str, Any]) -> str:
 def page(kind: str, name: str) -> str:
     s, code = spec.load(kind, name), link.tagged(module(name))
     sources = "\n".join(f"- [{x['what']}]({x['url']})" for x in s["source"])
-    theta = " It takes matrices." if s["theta"] == "matrix" else ""
+    takes = {"matrix": " It takes matrices.", "nonempty": " It takes tensors with elements."}
+    theta = takes.get(s["theta"], "")
     parts = [GENERATED, f"# {s['title']}", s["summary"], SCOPES[s["scope"]] + theta, sources]
     if "from" in s:
         parts += [difference(s)]
+    if "first" in s:
+        parts += [f"The first step has t = {s['first']}."]
     if s["hyper"]:
         parts += ["## Hyper-parameters", hyper(s)]
     if s["state"]:
         parts += ["## State", state(s)]
-    parts += ["## Update", equations(s, code)]
+    parts += ["## Value" if "first" in s else "## Update", equations(s, code)]
     if s["dialect"]:
         what = "Legitimate other readings that libraries ship: an implementation claims one."
         parts += ["## Dialects", what, dialects(s)]
@@ -135,7 +140,6 @@ def rules() -> str:
 
 def margins() -> str:
     """By how much each trap is caught, by the trajectory."""
-    ids = trajectories.names()
     parts = [
         GENERATED,
         "# Traps and the trajectories that catch them",
@@ -146,6 +150,7 @@ def margins() -> str:
         "stands where no error at all is allowed. A dash: this trajectory does not see the trap.",
     ]
     for kind in spec.KINDS:
+        ids = (COUNT,) if kind == "schedules" else trajectories.names()
         for name in spec.names(kind):
             rows = []
             for t in spec.load(kind, name)["trap"]:

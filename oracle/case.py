@@ -35,7 +35,8 @@ class Case:
     @property
     def needs(self) -> set[str]:
         """What an implementation must be capable of to be asked this: `changes`, `absences`."""
-        absent = any(g is None for grads in self.grads for g in grads.values())
+        stepped = bool(self.pipeline.stages)  # a schedule alone has no gradients
+        absent = stepped and any(g is None for grads in self.grads for g in grads.values())
         needs = {"changes": any(self.changes), "absences": absent}
         return {capability for capability, needed in needs.items() if needed}
 

@@ -50,7 +50,8 @@ class Watched(Truth):
 
     def _stages(self) -> Pipeline:
         plain = pipeline(self.case.rule, self.meant, node(self.arithmetic))
-        return Pipeline(plain.name, tuple(self._watched(stage) for stage in plain.stages))
+        timed = tuple((what, self._watched(schedule)) for what, schedule in plain.schedules)
+        return Pipeline(plain.name, tuple(map(self._watched, plain.stages)), timed)
 
     def _watched(self, stage: Stage) -> Stage:
         said = rules.readings(stage.name).get(self.meant.get(stage.name, ""), {"code": {}})["code"]
@@ -70,7 +71,8 @@ class Watched(Truth):
     def _stepper(self) -> Stepper:
         stages = self._stages()
         hyper = self._scalars(stages.check(self.case.hyper))
-        return Stepper(stages, hyper, self._tensors(self.layout.join(self.case.params)))
+        params = self._tensors(self.layout.join(self.case.params))
+        return Stepper(stages, hyper, params, self.arithmetic.scalar)
 
     def _advance(self, step: Stepper, t: int) -> Moment:
         for calls in self.calls.values():
@@ -78,9 +80,12 @@ class Watched(Truth):
         moment = super()._advance(step, t)
         there = [name for name, g in self.case.grads[t].items() if g is not None]
         found: dict[str, Any] = {}
-        for stage in step.pipeline.stages:
-            whole = stage.spec["scope"] == "model"
-            for name, call in zip([None] if whole else there, self.calls[stage.name], strict=False):
+        shares = [*step.shares(), *({} for _ in step.pipeline.schedules)]
+        for stage, share in zip(step.pipeline.parts, shares, strict=True):
+            whole = stage.spec["scope"] in {"model", "number"}
+            own = [None] if whole else [name for name in there if name in share]
+            # A wrapper may have been called before, to hear what it asks of the inner step.
+            for name, call in zip(own, self.calls[stage.name][-len(own) :], strict=False):
                 for tag, variable, value in call:
                     for key, one in _parts(f"{tag}/{variable}", value):
                         full = key if name is None else f"{key}/{name}"
@@ -91,15 +96,16 @@ class Watched(Truth):
 
 
 def _note_calls(module: ModuleType, calls: list[Call]) -> None:
-    """Begin a new list of what is seen at every call of the module's update."""
-    update: Callable[..., Any] = module.update
+    """Begin a new list of what is seen at every call of the module's function."""
+    called = "value" if hasattr(module, "value") else "update"
+    update: Callable[..., Any] = getattr(module, called)
 
     @functools.wraps(update)
     def noted(*args: Any) -> Any:
         calls.append([])
         return update(*args)
 
-    vars(module)["update"] = noted
+    vars(module)[called] = noted
 
 
 def _parts(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -238,10 +244,8 @@ def specified(rule: str) -> dict[str, str]:
     >>> sorted(specified("l2+muon"))
     ['l2', 'muon', 'newton_schulz']
     """
-    stages = rule.split("+")
-    names = [*stages, *(i for stage in stages for i in rules.iterations(stage).values())]
     said = {}
-    for name in sorted(set(names)):
+    for name in sorted(set(pipeline(rule).rules)):
         path = spec.FOLDER / spec.kind_of(name) / f"{name}.toml"
         text = path.read_text(encoding="utf-8") + link.source(rules.module(name))
         said[name] = hashlib.sha256(text.encode()).hexdigest()
@@ -252,7 +256,7 @@ def describe(
     case: Case, arithmetic: Arithmetic, meant: Readings, suite: str, places: Mapping[str, str]
 ) -> dict[str, Any]:
     """What `fixture.json` says."""
-    stages = case.pipeline.stages
+    stages = case.pipeline.parts
     hyper = case.pipeline.check(case.hyper)
     steps = range(len(case.grads))
     equations: list[dict[str, Any]] = []
@@ -295,7 +299,7 @@ def describe(
         },
         "hyper": {k: {"value": v, "hex": float(v).hex()} for k, v in hyper.items()},
         "changes": list(case.changes),
-        "state": {k: row["is"] for stage in stages for k, row in stage.spec["state"].items()},
+        "state": {k: row["is"] for k, row in case.pipeline.slots.items()},
         "equations": equations,
     }
 
@@ -461,7 +465,8 @@ def load(files: Mapping[str, bytes], at: str = "", name: str = "") -> Fixture:
 
 
 def _known(rule: str) -> bool:
-    return all(part in {name for _, name in spec.every()} for part in rule.split("+"))
+    parts = re.split(r"[+|]|@(?:\w+=)?", rule)
+    return all(part in {name for _, name in spec.every()} for part in parts)
 
 
 def _check_said(said: dict[str, Any], file: str) -> None:

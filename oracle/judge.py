@@ -6,7 +6,7 @@ import numpy as np
 
 from .case import Layout
 from .observe import Seen
-from .rounding import LIMIT, Bounded
+from .rounding import LIMIT, Bounded, narrow, size
 from .truth import Moment, Truth
 
 
@@ -43,16 +43,20 @@ class Verdict(NamedTuple):
 
 
 def excess(got: Any, true: Any) -> Any:
-    """|error| over its bound, by element; infinite where what was got is not a number."""
+    """|error| over its bound, by element; infinite where what was got is not a number.
+
+    What has no bound judges nothing. In a coarse type that may be; else such a case is refused.
+    """
     if not isinstance(true, Bounded):
         return np.where(np.equal(got, true), 0.0, np.inf)
-    if not np.isfinite(true.error).all():
+    judged = np.isfinite(true.error)
+    if not judged.all() and not narrow(true.arithmetic.dtype):
         msg = "the truth has no bound, or leaves its type, somewhere: such a case judges nothing"
         raise OverflowError(msg)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        error = np.abs(got.astype(true.value.dtype) - true.value).astype(np.float64)
+        error = size(got.astype(np.float64) - true.value)
         ratio = np.where(error == 0, 0.0, error / (LIMIT * true.error))
-    return np.where(np.isfinite(error), ratio, np.inf)
+    return np.where(np.isfinite(error) | ~judged, ratio, np.inf) * judged
 
 
 class Comparison:
@@ -61,7 +65,9 @@ class Comparison:
     def __init__(self, layout: Layout, got: Moment, true: Moment) -> None:
         self.layout, self.params = layout, got.params
         truths = {(group, slot): x for group, slot, x in true.slots()}
-        self.arrays = [(g, slot, x, truths[g, slot]) for g, slot, x in got.slots() if x.size]
+        # A tensor that went another way has a state that the truth does not know.
+        known = [(g, slot, x) for g, slot, x in got.slots() if x.size and (g, slot) in truths]
+        self.arrays = [(g, slot, x, truths[g, slot]) for g, slot, x in known]
         self.ratios = [np.ravel(excess(x, want)) for _, _, x, want in self.arrays]
         self.worst = [float(r.max()) for r in self.ratios]
 
@@ -116,3 +122,18 @@ def judge(truth: Truth, seen: Seen, *, golden: list[Moment] | None = None) -> Ve
                 first = first or Divergence(mode, t, comparison.wrong(), comparison.right())
                 break  # what follows a wrong step free-running is wrong for its sake
     return Verdict(ratio, first)
+
+
+def curves(truth: Truth, seen: Seen) -> dict[str, list[float | None]]:
+    """The largest error over its bound at each step, by mode; None where it is not a number."""
+    found: dict[str, list[float | None]] = {}
+    runs = [("free-running", seen.free, truth.free)] if seen.free else []
+    if seen.forced:
+        runs = [("teacher-forced", seen.forced, lambda: truth.forced(truth.golden())), *runs]
+    for mode, moments, true in runs:
+        ratios = [
+            Comparison(truth.layout, got, want).ratio()
+            for got, want in zip(moments, true(), strict=True)
+        ]
+        found[mode] = [float(f"{r:.4g}") if np.isfinite(r) else None for r in ratios]
+    return found

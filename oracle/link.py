@@ -24,13 +24,10 @@ def tagged(module: ModuleType) -> dict[str, str]:
     return {m["tag"]: m["code"] for m in found if m}
 
 
-def variant(
-    module: ModuleType, lines: Mapping[str, str], names: Mapping[str, object] | None = None
-) -> ModuleType:
-    """A copy of `module` in which the lines that bear the tags of `lines` say that instead.
+def said(module: ModuleType, lines: Mapping[str, str]) -> str:
+    """The text of `module` in which the lines that bear the tags of `lines` say that instead.
 
-    `names` are globals of the copy that mean something else there, such as the iteration that
-    it calls. Raises LookupError if a tag is not in the module.
+    Raises LookupError if a tag is not in the module.
     """
     if unknown := lines.keys() - tagged(module).keys():
         msg = f"{module.__name__} has no line tagged {', '.join(sorted(unknown))}"
@@ -40,7 +37,18 @@ def variant(
         m = MARGIN.fullmatch(line)
         return m["indent"] + lines[m["tag"]] if m and m["tag"] in lines else line
 
-    text = "\n".join(map(say, source(module).splitlines()))
+    return "\n".join(map(say, source(module).splitlines()))
+
+
+def variant(
+    module: ModuleType, lines: Mapping[str, str], names: Mapping[str, object] | None = None
+) -> ModuleType:
+    """A copy of `module` in which the lines that bear the tags of `lines` say that instead.
+
+    `names` are globals of the copy that mean something else there, such as the iteration that
+    it calls. Raises LookupError if a tag is not in the module.
+    """
+    text = said(module, lines)
     copy = ModuleType(module.__name__)
     copy.__package__ = module.__package__
     exec(compile(text, f"<{module.__name__}, other at {', '.join(lines)}>", "exec"), vars(copy))

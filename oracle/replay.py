@@ -3,11 +3,15 @@
 It runs on whatever arrays it is given: NumPy, CuPy, or the error-carrying ones of `rounding`.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any, Protocol, runtime_checkable
 
-from .rules import Hyper, Pipeline, Readings, Stage, pipeline
+import numpy as np
+
+from .rules import COUNT, FACTOR, ROUTE, Hyper, Pipeline, Readings, Stage, pipeline
 
 Array = Any
 Tensors = dict[str, Array]
@@ -42,20 +46,40 @@ Make = Callable[[str, Hyper, Tensors], Step]
 
 
 class Stepper:
-    """The reference of a pipeline, with its parameters and state. Nothing given is mutated."""
+    """The reference of a pipeline, with its parameters and state. Nothing given is mutated.
 
-    def __init__(self, stages: Pipeline, hyper: Hyper, params: Tensors) -> None:
+    `number` makes the count of steps that a schedule sees a number of the arithmetic at hand.
+    """
+
+    def __init__(
+        self,
+        stages: Pipeline,
+        hyper: Hyper,
+        params: Tensors,
+        number: Callable[[int], Any] = operator.index,
+    ) -> None:
         self.pipeline, self.hyper, self.params = stages, dict(hyper), dict(params)
-        if stages.matrices_only:
-            for name, theta in params.items():
-                if len(theta.shape) != 2 or 0 in theta.shape:
+        self.step, self._number = 0, number
+        self._now: Hyper = dict(hyper)
+        self._also: Given = {}
+        self._state: list[Any] = []
+        for stage, own in zip(stages.stages, self.shares(), strict=True):
+            for name, theta in own.items():
+                if not stage.takes(tuple(theta.shape)):
+                    what = "tensors with at least one element"
+                    if stage.matrices_only:
+                        what = "matrices, (rows, cols) with at least one of each"
                     msg = (
-                        f"{stages.name}: parameter {name!r} has shape {tuple(theta.shape)}; the "
-                        "rule takes matrices, (rows, cols) with at least one of each: give the "
-                        "other tensors to another rule"
+                        f"{stages.name}: parameter {name!r} has shape {tuple(theta.shape)}; "
+                        f"the rule takes {what}: give the other tensors to another rule"
                     )
                     raise ValueError(msg)
-        self._state = [self._each(stage, self.params, self._init(stage)) for stage in stages.stages]
+                if stage.spec["theta"] == "gram" and theta.shape[0] != theta.shape[1]:
+                    msg = (
+                        f"{stages.name}: {name!r} has shape {tuple(theta.shape)}, and is not square"
+                    )
+                    raise ValueError(msg)
+            self._state.append(self._each(stage, own, self._init(stage)))
 
     def _init(self, stage: Stage) -> Callable[..., Any]:
         return lambda theta: stage.module.init(theta, stage.hyper(self.hyper))
@@ -66,6 +90,16 @@ class Stepper:
         if stage.spec["scope"] == "model":
             return f(theta, *also)
         return {name: f(x, *(a[name] for a in also)) for name, x in theta.items()}
+
+    def shares(self) -> list[Tensors]:
+        """The parameters that each stage gets to see: all, but for the two sides of a route."""
+        shares = [self.params for _ in self.pipeline.stages]
+        for i, stage in enumerate(self.pipeline.stages):
+            if stage.name == ROUTE:
+                state = {name: stage.module.State() for name in self.params}
+                asked = self._heard(i, self.params, self.params, state)
+                shares[i + 1 :] = [{name: x for name, (x, _) in side.items()} for side in asked]
+        return shares
 
     def __call__(self, grads: Gradients, /, **also: Any) -> Tensors:
         """Take one step and give back all parameters.
@@ -81,24 +115,80 @@ class Stepper:
             msg = f"{self.pipeline.name} takes {name} beside the gradients: {what}"
             raise TypeError(msg)
         self.hyper |= {k: x for k, x in also.items() if k not in rows}
+        self._now, self._also = self.hyper | self._scheduled(), also
+        self.step += 1
         g = {name: grads[name] for name in self.params if grads.get(name) is not None}
-        theta = {name: self.params[name] for name in g}
-        if not g:
-            return dict(self.params)
-        for i, stage in enumerate(self.pipeline.stages):
-            h = stage.hyper(self.hyper)
-            if stage.spec["scope"] == "model":
-                more = self._given(stage, also, None)
-                *out, self._state[i] = stage.module.update(theta, g, self._state[i], h, *more)
-                theta, g = out if len(out) == 2 else (out[0], g)
-                continue
-            for name in theta:
-                old, more = self._state[i][name], self._given(stage, also, name)
-                *out, new = stage.module.update(theta[name], g[name], old, h, *more)
-                self._state[i][name] = new
-                theta[name], g[name] = out if len(out) == 2 else (out[0], g[name])
-        self.params = self.params | theta
+        if FACTOR in self._now:
+            self.params = {name: 0 * x + self._now[FACTOR] for name, x in self.params.items()}
+        elif g:
+            self.params = self.params | self._from(0, {name: self.params[name] for name in g}, g)
         return dict(self.params)
+
+    def _scheduled(self) -> Hyper:
+        """The hyper-parameters of this step that are under a schedule."""
+        now: Hyper = {}
+        for what, schedule in self.pipeline.schedules:
+            t = self._number(schedule.spec["first"] + self.step)
+            factor = schedule.module.value(t, schedule.hyper(self.hyper))
+            now[what] = factor * now.get(what, self.hyper.get(what, 1))
+        return now
+
+    def _from(self, i: int, theta: Tensors, g: Tensors) -> Tensors:
+        """The parameters after one step of stage `i` and all that follow it."""
+        stage = self.pipeline.stages[i]
+        if stage.kind == "wrappers":
+            return self._wrapped(i, theta, g)
+        out = self._updated(i, theta, g)
+        return self._from(i + 1, *out) if stage.kind == "transforms" else out[0]
+
+    def _updated(self, i: int, theta: Tensors, g: Tensors, *inner: Any) -> list[Tensors]:
+        """What the update of one stage gives back beside its state, which is kept."""
+        stage = self.pipeline.stages[i]
+        update, h, state = stage.module.update, stage.hyper(self._now), self._state[i]
+        if stage.spec["scope"] == "model":
+            more = self._given(stage, self._also, None)
+            out: list[Tensors]
+            *out, new = update(theta, g, state, h, *inner, *more)
+            both = zip(state, new, strict=True)
+            kept = (old | x if isinstance(x, dict) else x for old, x in both)
+            self._state[i] = type(new)(*kept)
+            return out
+        each = []
+        for name, x in theta.items():
+            asks = (functools.partial(f, name) for f in inner)
+            more = self._given(stage, self._also, name)
+            *out, state[name] = update(x, g[name], state[name], h, *asks, *more)
+            each.append(out)
+        return [dict(zip(theta, xs, strict=True)) for xs in zip(*each, strict=True)]
+
+    def _wrapped(self, i: int, theta: Tensors, g: Tensors) -> Tensors:
+        """The parameters after one step of a wrapper and of what it wraps, which is what follows.
+
+        It asks its `inner` for a step of the parameters and gradients that it gives. One that sees
+        a tensor at a time, around rules that see all of them, is heard twice: it is a pure
+        function, so that it asks the same again.
+        """
+        inner = [functools.partial(self._from, i + 1 + k) for k in range(self._sides(i))]
+        if self.pipeline.stages[i].spec["scope"] == "model":
+            return self._updated(i, theta, g, *inner)[0]
+        told = []
+        for f, asked in zip(inner, self._heard(i, theta, g, self._state[i]), strict=True):
+            x = {name: x for name, (x, _) in asked.items()}
+            told.append(f(x, {name: dx for name, (_, dx) in asked.items()}) if asked else {})
+        return self._updated(i, theta, g, *(_telling(after) for after in told))[0]
+
+    def _heard(self, i: int, theta: Tensors, g: Tensors, state: Any) -> list[dict[str, Any]]:
+        """What a wrapper asks of each inner step, tensor by tensor: parameter and gradient."""
+        stage = self.pipeline.stages[i]
+        h = stage.hyper(self._now)
+        asked: list[dict[str, Any]] = [{} for _ in range(self._sides(i))]
+        for name, x in theta.items():
+            inner = (_hearing(side, name) for side in asked)
+            stage.module.update(x, g[name], state[name], h, *inner)
+        return asked
+
+    def _sides(self, i: int) -> int:
+        return 2 if self.pipeline.stages[i].name == ROUTE else 1
 
     @staticmethod
     def _given(stage: Stage, also: Given, name: str | None) -> tuple[Any, ...]:
@@ -114,36 +204,58 @@ class Stepper:
 
     def state(self) -> Slots:
         """Every slot of the state, under the names of the specification, by parameter."""
-        slots: Slots = {name: {} for name in self.params}
+        count = {COUNT: self.step} if self.pipeline.schedules else {}
+        slots: Slots = {name: dict(count) for name in self.params}
         for stage, state in zip(self.pipeline.stages, self._state, strict=True):
-            for name in self.params:
-                if stage.spec["scope"] == "model":
+            if stage.spec["scope"] == "model":
+                for name in self.params:
                     # A number for the whole model is shown with each of its parameters.
                     every = state._asdict().items()
                     slots[name] |= {k: x[name] if isinstance(x, dict) else x for k, x in every}
-                else:
-                    slots[name] |= state[name]._asdict()
+            else:
+                for name, own in state.items():
+                    slots[name] |= own._asdict()
         return slots
 
     def load(self, params: Tensors, state: Slots, /) -> None:
         """Stand where `params` and `state` (as `state()` gives it) say."""
-        self.params = dict(params)
-        for i, stage in enumerate(self.pipeline.stages):
-            State = stage.module.State  # noqa: N806
+        self.params, one = dict(params), next(iter(params))
+        self.step = state[one].get(COUNT, 0)
+        for i, (stage, share) in enumerate(zip(self.pipeline.stages, self.shares(), strict=True)):
+            State, slots = stage.module.State, stage.module.State._fields  # noqa: N806
             if stage.spec["scope"] == "model":
-                one, rows = next(iter(params)), stage.spec["state"]
+                rows = stage.spec["state"]
                 self._state[i] = State(
                     **{
                         k: {n: state[n][k] for n in params}
                         if rows[k]["like"] == "theta"
                         else state[one][k]
-                        for k in State._fields
+                        for k in slots
                     }
                 )
             else:
+                was = self._state[i]
                 self._state[i] = {
-                    n: State(**{k: state[n][k] for k in State._fields}) for n in params
+                    n: State(
+                        **{k: state[n][k] if k in state[n] else getattr(was[n], k) for k in slots}
+                    )
+                    for n in share
                 }
+
+
+def _hearing(asked: dict[str, Any], name: str) -> Callable[..., Any]:
+    """An inner step that only notes what it is asked."""
+
+    def inner(theta: Array, g: Array) -> Array:
+        asked[name] = theta, g
+        return theta
+
+    return inner
+
+
+def _telling(after: Tensors) -> Callable[..., Any]:
+    """An inner step that has been taken."""
+    return lambda name, *_: after[name]
 
 
 def make(
@@ -165,6 +277,50 @@ def make(
     """
     stages = pipeline(rule, meant, wrap)
     return Stepper(stages, stages.check(hyper), params)
+
+
+class Rounded:
+    """A step of tensors in a type that NumPy does not compute in, as libraries take it: in float32,
+    and what is kept is rounded once."""
+
+    def __init__(
+        self, made: Callable[..., Stepper], rule: str, hyper: Hyper, params: Tensors
+    ) -> None:
+        self.dtype = next(iter(params.values())).dtype
+        self.step = made(rule, hyper, self._wide(params))
+
+    def _wide(self, arrays: Any) -> Any:
+        if isinstance(arrays, Mapping):
+            return {k: self._wide(x) for k, x in arrays.items()}
+        return arrays.astype(np.float32) if hasattr(arrays, "astype") else arrays
+
+    def _kept(self, arrays: Any) -> Any:
+        if isinstance(arrays, Mapping):
+            return {k: self._kept(x) for k, x in arrays.items()}
+        return arrays.astype(self.dtype) if hasattr(arrays, "astype") else arrays
+
+    def __call__(self, grads: Gradients, /, **also: Any) -> Tensors:
+        kept: Tensors = self._kept(self.step(self._wide(grads), **self._wide(also)))
+        self.load(kept, self.state())
+        return kept
+
+    def state(self) -> Slots:
+        kept: Slots = self._kept(self.step.state())
+        return kept
+
+    def load(self, params: Tensors, state: Slots, /) -> None:
+        self.step.load(self._wide(params), self._wide(state))
+
+
+def implementation(meant: Readings | None = None) -> Make:
+    """The reference, in some dialect or trap, as an implementation of tensors of any type."""
+    made = functools.partial(make, meant=meant)
+
+    def begin(rule: str, hyper: Hyper, params: Tensors) -> Step:
+        coarse = any(x.dtype.itemsize < 4 for x in params.values())
+        return Rounded(made, rule, hyper, params) if coarse else made(rule, hyper, params)
+
+    return begin
 
 
 def replay(

@@ -11,6 +11,9 @@ number below which results may be flushed to zero.
 Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., 2002, sections 2.2 and 3.3.
 """
 
+import copy
+import importlib
+import itertools
 import math
 import operator
 from collections.abc import Callable
@@ -18,20 +21,43 @@ from typing import Any
 
 import numpy as np
 
-Number = Any
-LIMIT = 3.0
-"""How many times the bound an implementation may differ by. The bound is that of the equations as
-they are written; a legal rewriting may round a large term more often: theta three times in
-theta * (1 - lr * wd) - lr * u, and once in theta - lr * (u + wd * theta)."""
+from .double import DoubleDouble
 
-UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8}
+Number = Any
+LIMIT = 2.0
+"""How many times the bound an implementation may differ by. The bound holds for every legal way to
+write the equations that is known; this is room for the others, and for devices that divide and take
+roots less exactly than their type allows."""
+
+UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Unit roundoff: half the distance from 1 to the next number."""
 
-TINY = {"float64": 2.0**-1022, "float32": 2.0**-126, "bfloat16": 2.0**-126}
+TINY = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126}
 """The smallest normal number; below it, implementations may flush to zero."""
 
-HUGE = {"float64": 2.0**1022, "float32": 2.0**126, "bfloat16": 2.0**126}
+HUGE = {"float64": 2.0**1022, "float32": 2.0**126, "float16": 2.0**14, "bfloat16": 2.0**126}
 """A quarter of where the type overflows: no truth may come near it."""
+
+
+def numpy_dtype(dtype: str) -> np.dtype[Any]:
+    """The type of the arrays that an implementation is given. NumPy has no bfloat16 of its own."""
+    if dtype not in UNIT:
+        msg = f"dtype {dtype!r} is not one that cases are replayed in: {', '.join(UNIT)}"
+        raise ValueError(msg)
+    if dtype != "bfloat16":
+        return np.dtype(dtype)
+    try:
+        ml_dtypes = importlib.import_module("ml_dtypes")
+    except ModuleNotFoundError as error:
+        msg = "arrays of bfloat16 need ml_dtypes: pip install 'goldstep[bfloat16]'"
+        raise ModuleNotFoundError(msg, name=error.name) from error
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def narrow(dtype: str) -> bool:
+    """Whether a type is too coarse for a run: after a few steps nothing is sure of it but that each
+    step is right."""
+    return UNIT[dtype] > UNIT["float32"]
 
 
 def fits(value: Number, unit: float) -> bool:
@@ -42,13 +68,24 @@ def fits(value: Number, unit: float) -> bool:
     """
     if unit == UNIT["float64"]:
         return bool(float(value) == value)
-    if unit == UNIT["float32"]:
-        return bool(abs(value) < HUGE["float32"] and float(np.float32(value)) == value)
+    for dtype, cast in (("float32", np.float32), ("float16", np.float16)):
+        if unit == UNIT[dtype]:
+            return bool(abs(value) < HUGE[dtype] and float(cast(float(value))) == value)
     mantissa, _ = np.frexp(value)
     return bool(np.ldexp(mantissa, -round(math.log2(unit))) % 1 == 0)
 
 
 BEYOND = "the truth leaves the range of {}: such a case judges nothing"
+
+
+def extended() -> Any:
+    """What is better than float64: a long double where it has 64 bits at least, else two doubles."""
+    return np.longdouble if np.finfo(np.longdouble).nmant >= 63 else DoubleDouble
+
+
+def roundoff(truth: Any) -> float:
+    """The unit roundoff of what a truth is computed in."""
+    return DoubleDouble.unit if truth is DoubleDouble else float(np.finfo(truth).eps) / 2
 
 
 class Doubtful:
@@ -75,34 +112,41 @@ class Doubtful:
         return bool(self.value)
 
 
+MARKS = itertools.count(1)
+NONE: frozenset[int] = frozenset()
+
+
 class Bounded:
     """An array with its error: |what the implementation holds - value| <= error, by element.
 
-    `host` marks a scalar that the implementation computes outside its tensors.
+    `host` marks a scalar that the implementation computes outside its tensors. `terms` are the
+    marks of the arrays that were added up in this one, or multiples of them by a scalar.
     """
 
-    __slots__ = ("arithmetic", "error", "host", "value")
+    __slots__ = ("arithmetic", "error", "host", "mark", "terms", "value")
     __array_ufunc__ = None
 
     def __init__(
         self, arithmetic: "Arithmetic", value: Any, error: Any, *, host: bool = False
     ) -> None:
         self.arithmetic, self.value, self.error, self.host = arithmetic, value, error, host
+        self.mark, self.terms = next(MARKS), NONE
 
     def __array_namespace__(self, api_version: str | None = None) -> "Arithmetic":
         return self.arithmetic
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return np.shape(self.value)
+        shape: tuple[int, ...] = self.value.shape
+        return shape
 
     @property
     def ndim(self) -> int:
-        return np.ndim(self.value)
+        return len(self.shape)
 
     @property
     def size(self) -> int:
-        return int(np.size(self.value))
+        return math.prod(self.shape)
 
     @property
     def dtype(self) -> str:
@@ -131,71 +175,98 @@ class Bounded:
         return self.arithmetic.abs(self)
 
     def __neg__(self) -> "Bounded":
-        return Bounded(self.arithmetic, -self.value, self.error, host=self.host)
+        result = Bounded(self.arithmetic, -self.value, self.error, host=self.host)
+        result.terms = self.terms | {self.mark}
+        return result
 
-    def _sum(self, other: Number, sign: int) -> "Bounded":
+    def _sum(self, other: Number, *, minus: bool = False) -> "Bounded":
         a, b, host = self.arithmetic.pair(self, other)
-        return self.arithmetic.rounded(a.value + sign * b.value, a.error + b.error, host=host)
+        value = a.value - b.value if minus else a.value + b.value
+        error = a.error + b.error
+        if host:
+            return self.arithmetic.rounded(value, error, host=True)
+        # What stands in a sum with a multiple of itself, as theta - lr * (u + wd * theta), may as
+        # well be multiplied once, by a factor that is rounded: two roundings more.
+        for x, y in ((a, b), (b, a)):
+            if x.mark in y.terms:
+                error += 2 * self.arithmetic.unit * size(x.value)
+        result = self.arithmetic.rounded(value, error)
+        result.terms = a.terms | b.terms | {a.mark, b.mark}
+        return result
 
     def __add__(self, other: Number) -> "Bounded":
-        return self._sum(other, 1)
+        return self._sum(other)
 
-    def __radd__(self, other: Number) -> "Bounded":
-        return self._sum(other, 1)
+    __radd__ = __add__
 
     def __sub__(self, other: Number) -> "Bounded":
-        return self._sum(other, -1)
+        return self._sum(other, minus=True)
 
     def __rsub__(self, other: Number) -> "Bounded":
-        return (-self)._sum(other, 1)
+        return (-self)._sum(other)
 
     def __mul__(self, other: Number) -> "Bounded":
         a, b, host = self.arithmetic.pair(self, other)
-        error = size(a.value) * b.error + size(b.value) * a.error + a.error * b.error
-        return self.arithmetic.rounded(a.value * b.value, error, host=host)
+        x, y = (a, b) if np.ndim(a.error) else (b, a)
+        if np.ndim(y.error) or y.error:
+            error = size(x.value) * y.error
+            error += (size(y.value) + y.error) * x.error
+        else:
+            error = size(y.value) * x.error
+        result = self.arithmetic.rounded(a.value * b.value, error, host=host)
+        if a.host != b.host:
+            factor, x = (a, b) if a.host else (b, a)
+            result.terms = x.terms | {x.mark} if factor.value else NONE
+        return result
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Number) -> "Bounded":
         a, b, host = self.arithmetic.pair(self, other)
-        value = a.value / b.value
-        room = size(b.value) - b.error
-        error = (a.error + size(value) * b.error) / room
-        if not (room > 0).all():
+        value, room = a.value / b.value, size(b.value) - b.error
+        error = size(value) * b.error
+        error += a.error
+        if not room.min(initial=np.inf) > 0:
+            room = np.where(room > 0, room, 0.0)
             error = np.where(room > 0, error, np.inf)
+        error /= room
         return self.arithmetic.rounded(value, error, host=host)
 
     def __rtruediv__(self, other: Number) -> "Bounded":
         return self.arithmetic.scalar(other) / self
 
     def __pow__(self, exponent: Number) -> "Bounded":
-        if isinstance(exponent, Bounded):
-            if exponent.ndim or exponent.error:
-                return self._power(exponent)
-            exponent = exponent.value
-        if exponent == 2:
+        y = self.arithmetic.scalar(exponent)
+        y = y if self.host else self.arithmetic.cast(y)
+        if y.ndim or y.error:
+            return self._power(y)
+        power, x, e = float(y.value), size(self.value), self.error
+        if power == 2:
             return self * self
-        if exponent == 0.5:
+        if power == 0.5:
             return self.arithmetic.sqrt(self)
-        value, y, x, e = self.value**exponent, float(exponent), size(self.value), self.error
-        if y >= 1:
-            error = y * (x + e) ** (y - 1) * e
+        value = self.value**power
+        if power >= 1:
+            error = power * (x + e) ** (power - 1) * e
         else:
-            away = y * np.log1p(-np.minimum(e / np.where(x > 0, x, 1), 1))
+            away = power * np.log1p(-np.minimum(e / np.where(x > 0, x, 1), 1))
             # Where rounding can have made it zero, a root is off by that of the error.
-            lost = e**y if y >= 0 else np.inf
+            lost = e**power if power >= 0 else np.inf
             error = np.where((e < x) | (e == 0), size(value) * abs(np.expm1(away)), lost)
         if self.host and not error and fits(value, self.arithmetic.exact):
             return self.arithmetic.rounded(value, error, host=True)
         return self.arithmetic.function(value, error, host=self.host)
 
     def _power(self, exponent: "Bounded") -> "Bounded":
-        """A power of positive numbers whose exponent is off as well."""
+        """A power of a number that is not negative, whose exponent is off as well."""
         a, y, host = self.arithmetic.pair(self, exponent)
-        value, x = a.value**y.value, size(a.value)
-        part = -np.log1p(-np.minimum(a.error / np.where(x > 0, x, 1), 1))
+        value, x, e = a.value**y.value, size(a.value), a.error
+        part = -np.log1p(-np.minimum(e / np.where(x > 0, x, 1), 1))
         off = size(y.value) * part + y.error * (abs(np.log(np.where(x > 0, x, 1))) + part)
-        return self.arithmetic.function(value, size(value) * np.expm1(off), host=host)
+        most = (x + e) ** (plain(y.value) - y.error) + (x + e) ** (plain(y.value) + y.error)
+        lost = np.where(plain(y.value) > y.error, most, np.inf)
+        error = np.where((e < x) | (e == 0), size(value) * np.expm1(off), lost)
+        return self.arithmetic.function(value, error, host=host)
 
     def __rpow__(self, base: Number) -> "Bounded":
         return self.arithmetic.scalar(base) ** self
@@ -234,9 +305,17 @@ class Bounded:
     __hash__ = None  # type: ignore[assignment]
 
 
+def plain(x: Any) -> Any:
+    """As precise as an error has to be."""
+    return x.astype(np.float64, copy=False)
+
+
 def size(x: Any) -> Any:
-    """The absolute value, as precise as an error has to be."""
-    return abs(x).astype(np.float64, copy=False)
+    """The absolute value, as precise as an error has to be; a new array."""
+    if x.dtype == np.float64:
+        return abs(x)
+    y = x.astype(np.float64)
+    return np.abs(y, out=y) if np.ndim(y) else abs(y)
 
 
 def terms(n: int) -> float:
@@ -248,33 +327,85 @@ class Arithmetic:
     """The arithmetic of an implementation, and the array namespace that computes within it.
 
     `dtype` is the type of the tensors, `scalar` of the scalars computed on the host, `iteration`
-    of the matrix iterations: each one of float64, float32, bfloat16.
+    of the matrix iterations, `compute` of what is computed between reading tensors and writing
+    them, `state` of the state that is kept: each one of those that `UNIT` knows. `flush`: whether
+    numbers below the normal ones may become zero.
     """
 
     __name__ = "goldstep.oracle.rounding"
 
-    def __init__(self, dtype: str, scalar: str | None = None, iteration: str | None = None) -> None:
-        wide = "float32" if dtype == "bfloat16" else dtype
-        self.dtype, self.scalar_dtype, self.iteration = dtype, scalar or wide, iteration or dtype
-        # Truth is rounded too, 2048 times less than float64 where a long double has 64 bits.
-        self.truth = np.longdouble if dtype == "float64" else np.float64
-        own = float(np.finfo(self.truth).eps) / 2
-        self.unit, self.scalar_unit = UNIT[dtype] + own, UNIT[self.scalar_dtype] + own
+    def __init__(  # noqa: PLR0913
+        self,
+        dtype: str,
+        scalar: str | None = None,
+        iteration: str | None = None,
+        *,
+        compute: str | None = None,
+        state: str | None = None,
+        flush: bool = True,
+    ) -> None:
+        self.dtype, self.iteration = dtype, iteration or dtype
+        self.scalar_dtype = scalar or ("float32" if narrow(dtype) else dtype)
+        self.compute, self.state, self.flush = compute or dtype, state or dtype, flush
+        # Truth is rounded too, 2048 times less than float64 at least.
+        self.truth: Any = extended() if dtype == "float64" else np.float64
+        own = roundoff(self.truth)
+        self.unit, self.scalar_unit = UNIT[self.compute] + own, UNIT[self.scalar_dtype] + own
+        # What is not flushed is still rounded, by half the distance of the smallest numbers.
+        self.tiny, self.scalar_tiny = (
+            TINY[d] * (1 if flush else UNIT[d]) for d in (self.compute, self.scalar_dtype)
+        )
         # Of a host scalar, what the truth holds with 11 bits to spare is no rounded number.
         self.exact = max(UNIT[self.scalar_dtype], 2048 * own)
         self._scalars: dict[float, Bounded] = {}
 
     def tensor(self, x: Any) -> Bounded:
-        """An array that the implementation holds exactly, but for what it may flush to zero."""
-        value = np.asarray(x, self.truth)
-        return Bounded(self, value, np.where(size(value) < TINY[self.dtype], size(value), 0.0))
+        """An array that is given in the tensors' type, but computed with in a type that may be
+        coarser, or flush what is small to zero.
+        """
+        value = self.truth(x)
+        magnitude = size(value)
+        error = magnitude * (magnitude < self.tiny * self.flush)
+        coarse = max((self.compute, self.state), key=UNIT.__getitem__)
+        if UNIT[coarse] > UNIT[self.dtype] and self.unit:
+            held = plain(plain(value).astype(numpy_dtype(coarse)))
+            error = np.where(held == value, error, UNIT[coarse] * magnitude + error)
+        return Bounded(self, value, error)
+
+    @property
+    def coarser(self) -> bool:
+        """Whether what is written is coarser than what it was computed in."""
+        return max(UNIT[self.dtype], UNIT[self.state]) > UNIT[self.compute]
+
+    def stored(self, x: Bounded, dtype: str) -> Bounded:
+        """What is written, in a type that may be coarser than what it was computed in."""
+        if UNIT[dtype] <= UNIT[self.compute] or not self.unit:
+            return x
+        most = size(x.value) + x.error
+        own = UNIT[dtype] * most + np.minimum(
+            most, TINY[dtype] * (1 if self.flush else UNIT[dtype])
+        )
+        return Bounded(self, x.value, x.error + own)
+
+    def parts(self) -> tuple["Arithmetic", "Arithmetic", "Arithmetic"]:
+        """This arithmetic where only tensors are rounded, only scalars on the host, and where what
+        is small is flushed, but nothing is rounded. A bound is the sum of theirs, to first order.
+        """
+        found = copy.copy(self), copy.copy(self), copy.copy(self)
+        for part in found:
+            part._scalars = {}
+            for name in ("unit", "scalar_unit", "tiny", "scalar_tiny"):
+                setattr(part, name, 0.0)
+        found[0].unit, found[1].scalar_unit = self.unit, self.scalar_unit
+        found[2].tiny, found[2].scalar_tiny = self.tiny, self.scalar_tiny
+        return found
 
     def scalar(self, x: Number) -> Bounded:
         """A hyper-parameter or a constant, given in float64: rounded where the host rounds it."""
         if isinstance(x, Bounded):
             return x
         if x not in self._scalars:
-            given = Bounded(self, self.truth(x), np.float64(0), host=True)
+            given = Bounded(self, self.truth(x), 0.0, host=True)
             exact = fits(x, UNIT[self.scalar_dtype])
             self._scalars[x] = given if exact else self.rounded(given.value, given.error, host=True)
         return self._scalars[x]
@@ -287,30 +418,38 @@ class Arithmetic:
         return self.cast(a), self.cast(b), False
 
     def cast(self, x: Bounded) -> Bounded:
-        if not x.host or (not x.error and fits(x.value, UNIT[self.dtype])):
+        if not x.host or (not x.error and fits(x.value, UNIT[self.compute])):
             return x
         if not size(x.value) <= HUGE[self.dtype]:
             raise OverflowError(BEYOND.format(self.dtype))
         return self.rounded(x.value, x.error)
 
-    def own(self, magnitude: Any) -> Any:
+    def own(self, most: Any) -> Any:
         """The most by which one rounding of a tensor moves what is as large as this."""
         # Zero is exact, and stays so: what is zero without error is no matter of rounding.
-        return self.unit * magnitude + TINY[self.dtype] * (magnitude > 0)
+        return self.unit * most + np.minimum(most, self.tiny)
 
     def rounded(self, value: Any, error: Any, *, host: bool = False) -> Bounded:
         """The result of one operation whose operands brought in `error`, once it is rounded."""
-        magnitude = size(value)
-        if not magnitude.max(initial=0) <= HUGE[self.scalar_dtype if host else self.dtype]:
-            if host:
-                raise OverflowError(BEYOND.format(self.scalar_dtype))
-            error = self._beyond(magnitude, error)
-        most = magnitude + error
-        if not host:
-            return Bounded(self, value, error + self.own(most))
-        exact = not error and fits(value, self.exact)
-        own = 0 if exact else self.scalar_unit * most + TINY[self.scalar_dtype]
-        return Bounded(self, value, np.float64(error + own), host=True)
+        if host:
+            return self._on_the_host(value, float(error))
+        most = size(value)
+        if not most.max(initial=0) <= HUGE[self.dtype]:
+            error = self._beyond(most, error)
+        most += error
+        own = np.minimum(most, self.tiny)
+        most *= self.unit
+        own += most
+        own += error
+        return Bounded(self, value, own)
+
+    def _on_the_host(self, value: Any, error: float) -> Bounded:
+        magnitude = abs(float(value))
+        if not magnitude <= HUGE[self.scalar_dtype]:
+            raise OverflowError(BEYOND.format(self.scalar_dtype))
+        if error or not fits(value, self.exact):
+            error += self.scalar_unit * (magnitude + error) + self.scalar_tiny
+        return Bounded(self, value, error, host=True)
 
     def _beyond(self, magnitude: Any, error: Any) -> Any:
         """The error where a tensor leaves the range of its type, or is no number: infinite.
@@ -337,20 +476,26 @@ class Arithmetic:
         return Bounded(self, np.full_like(x.value, one.value), np.full(x.shape, one.error))
 
     def zeros(self, shape: Any, **_: Any) -> Bounded:
-        return Bounded(self, np.zeros(shape, self.truth), np.zeros(shape))
+        return Bounded(self, self.truth(np.zeros(shape)), np.zeros(shape))
+
+    def asarray(self, x: Any, **_: Any) -> Bounded:
+        """Constants, each rounded to the type of the tensors."""
+        value = self.truth(np.asarray(x, np.float64))
+        exact = np.vectorize(lambda one: fits(one, UNIT["bfloat16"]), otypes=[bool])(value)
+        return Bounded(self, value, np.where(exact, 0.0, self.own(size(value))))
 
     def eye(self, n: int, m: int | None = None, **_: Any) -> Bounded:
-        return Bounded(self, np.eye(n, m, dtype=self.truth), np.zeros((n, m or n)))
+        return Bounded(self, self.truth(np.eye(n, m)), np.zeros((n, m or n)))
 
     def abs(self, x: Bounded) -> Bounded:
         return Bounded(self, abs(x.value), x.error, host=x.host)
 
     def sqrt(self, x: Bounded) -> Bounded:
-        value, a = np.sqrt(x.value), x.value
         # The larger of sqrt(a + e) - sqrt(a) and sqrt(a) - sqrt(a - e), without cancellation.
-        below = x.error / (value + np.sqrt(np.maximum(a - x.error, 0)))
-        small = np.sqrt(x.error)
-        error = np.where(x.error < a, below, small).astype(np.float64)
+        value, a, e = np.sqrt(x.value), plain(x.value), x.error
+        gap = np.sqrt(np.maximum(a - e, 0))
+        gap += plain(value)
+        error = np.divide(e, gap, out=np.sqrt(e, out=np.empty_like(gap)), where=e < a)
         return self.rounded(value, error, host=x.host)
 
     def sign(self, x: Bounded) -> Bounded:
@@ -381,6 +526,26 @@ class Arithmetic:
         near = ~(size(x.value - y.value) > LIMIT * (x.error + y.error))
         chosen = np.where(value == x.value, x.error, y.error)
         return Bounded(self, value, np.where(near, np.maximum(x.error, y.error), chosen), host=host)
+
+    def searchsorted(self, x1: Bounded, x2: Bounded) -> Bounded:
+        """Between which two of the sorted `x1` each of `x2` lies, by the index of the larger."""
+        reach = LIMIT * (x2.error + self.own(size(x2.value) + x2.error) * (x1.error.max() > 0))
+        index, least, most = (
+            np.searchsorted(x1.value, x2.value + move, side=side)
+            for move, side in ((0, "left"), (-reach, "left"), (reach, "right"))
+        )
+        doubt = np.where(reach > 0, np.maximum(most - index, index - least), 0)
+        return Bounded(self, index, doubt / LIMIT)
+
+    def take(self, x: Bounded, indices: Bounded) -> Bounded:
+        """Elements of `x`; any from which the index is away by no more than its error may stand."""
+        off = np.round(LIMIT * indices.error).astype(int)
+        least, most = (
+            x.value[np.clip(indices.value + move, 0, x.size - 1)] for move in (-off, off)
+        )
+        value = x.value[indices.value]
+        either = np.maximum(size(most - value), size(value - least)) / LIMIT
+        return Bounded(self, value, either + x.error[indices.value])
 
     def clip(self, x: Bounded, least: Number = None, most: Number = None) -> Bounded:
         x = x if least is None else self.maximum(x, least)

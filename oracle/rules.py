@@ -2,10 +2,12 @@
 
 import functools
 import importlib
+import inspect
+import math
 import operator
 import re
-from collections.abc import Callable, Mapping
-from types import FunctionType, ModuleType
+from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 from goldstep import spec
@@ -15,8 +17,12 @@ from . import link
 Hyper = dict[str, Any]
 """Hyper-parameters by their names in the specification."""
 
-Readings = Mapping[str, str]
-"""Which dialect, or which trap, is meant for a rule: `{"adam": "epsilon-hat"}`."""
+Lines = tuple[tuple[str, str], ...]
+"""What some lines of a reference module say instead, as (tag, code)."""
+
+Readings = Mapping[str, Any]
+"""Which dialect, or which trap, is meant for a rule: `{"adam": "epsilon-hat"}`. A reading that the
+specification does not name is given by its lines."""
 
 PROFILES = ("default", "dyadic", "amplified")
 """The values of hyper-parameters that a specification gives for each of its rows."""
@@ -52,17 +58,22 @@ def iterations(name: str) -> dict[str, str]:
 @functools.cache
 def _read(
     name: str,
-    meant: frozenset[tuple[str, str]],
+    meant: frozenset[tuple[str, Any]],
     wrap: Callable[[FunctionType], object] | None,
 ) -> ModuleType:
     plain, said = module(name), dict(meant).get(name)
-    if said is not None and said not in readings(name):
+    if isinstance(said, str) and said not in readings(name):
         msg = f"{name} has no dialect or trap {said!r}; it has {', '.join(readings(name))}"
         raise LookupError(msg)
-    lines = readings(name)[said]["code"] if said else {}
-    called = {a: getattr(_read(i, meant, None), a) for a, i in iterations(name).items()}
-    names = {a: wrap(f) if wrap else f for a, f in called.items()}
-    if not lines and all(f is vars(plain)[a] for a, f in names.items()):
+    lines = readings(name)[said]["code"] if isinstance(said, str) else dict(said or ())
+    # A reading may call another iteration than the rule does, by its name.
+    other = {
+        i for i in spec.names("iterations") if i in re.findall(r"\w+", " ".join(lines.values()))
+    }
+    calls = iterations(name) | {i: i for i in other}
+    called = {a: getattr(_read(i, meant, None), a) for a, i in calls.items()}
+    names = {a: wrap(f) if wrap and on_matrices(calls[a]) else f for a, f in called.items()}
+    if not lines and all(f is vars(plain).get(a) for a, f in names.items()):
         return plain
     return link.variant(plain, lines, names)
 
@@ -74,36 +85,141 @@ def read(
 ) -> ModuleType:
     """The reference module of a rule in the dialects (or traps) that are meant.
 
-    `wrap` is put around every iteration that the rule calls. Raises LookupError if a rule has no
-    such dialect or trap.
+    `wrap` is put around every iteration on matrices that the rule calls. Raises LookupError if a
+    rule has no such dialect or trap.
     """
     return _read(name, frozenset((meant or {}).items()), wrap)
+
+
+def on_matrices(name: str) -> bool:
+    """Whether an iteration is one on matrices, and not one that goes from number to number."""
+    return bool(spec.load("iterations", name)["theta"] != "tensor")
+
+
+def alone(name: str) -> bool:
+    """Whether an iteration can be asked by itself: of one matrix, and nothing of it is arbitrary."""
+    _, *more = inspect.signature(getattr(module(name), name)).parameters
+    said = spec.load("iterations", name)
+    return more == list(said["hyper"]) and "gauge" not in said
+
+
+def applied(name: str, f: Callable[..., Any]) -> Any:
+    """An iteration as a rule: what it makes of the gradient becomes the parameter.
+
+    Of several results it is the first.
+    """
+    rows = spec.load("iterations", name)["hyper"]
+    Hyper, State = NamedTuple("Hyper", [(k, Any) for k in rows]), NamedTuple("State", [])  # noqa: N806
+
+    def update(_: Any, g: Any, state: Any, hyper: Any) -> Any:
+        found = f(g, *hyper)
+        return (found[0] if isinstance(found, tuple) else found), state
+
+    return SimpleNamespace(Hyper=Hyper, State=State, init=lambda *_: State(), update=update)
 
 
 class Stage(NamedTuple):
     name: str
     spec: dict[str, Any]
-    module: ModuleType
+    module: Any
+
+    @property
+    def kind(self) -> str:
+        return spec.kind_of(self.name)
+
+    @property
+    def matrices_only(self) -> bool:
+        return self.spec["theta"] in {"matrix", "gram"}
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether it takes a tensor of this shape."""
+        if self.matrices_only and len(shape) != 2:
+            return False
+        return 0 not in shape or self.spec["theta"] == "tensor"
 
     def hyper(self, values: Hyper) -> Any:
         return self.module.Hyper(**{k: values[k] for k in self.module.Hyper._fields})
 
 
+ROUTE = "route"
+"""The rule that a `|` in a name stands for."""
+
+FACTOR = "factor"
+"""What a schedule that stands alone gives: by how much it would multiply a learning rate."""
+
+COUNT = "step"
+"""The slot of the state that counts the steps of a pipeline with a schedule."""
+
+
 class Pipeline(NamedTuple):
-    """Transforms and, last, an optimizer: what a name such as `l2+adam` stands for."""
+    """What a name such as `lookahead+l2+adam@cosine` stands for.
+
+    From left to right: transforms, wrappers of all that follows, and an optimizer. The two rules of
+    a `|` stand last, behind the route to them. A schedule stands alone, or behind an `@`, and an
+    iteration stands alone.
+    """
 
     name: str
     stages: tuple[Stage, ...]
+    schedules: tuple[tuple[str, Stage], ...] = ()
+    """Each with the hyper-parameter that it multiplies."""
+
+    @property
+    def parts(self) -> tuple[Stage, ...]:
+        """Every rule that takes part, in the order of the name."""
+        return (*self.stages, *(schedule for _, schedule in self.schedules))
+
+    @property
+    def rules(self) -> list[str]:
+        """The names of all rules that take part, each with the iterations that it calls."""
+        return [n for part in self.parts for n in [part.name, *iterations(part.name).values()]]
 
     @property
     def scope(self) -> str:
-        """`element` if every stage is, `model` if any is, else `tensor`."""
+        """`tensor` if any stage is, `model` if any is, else `element`."""
         scopes = {stage.spec["scope"] for stage in self.stages}
-        return "model" if "model" in scopes else "tensor" if "tensor" in scopes else "element"
+        return "tensor" if "tensor" in scopes else "model" if "model" in scopes else "element"
 
     @property
     def matrices_only(self) -> bool:
-        return any(stage.spec["theta"] == "matrix" for stage in self.stages)
+        return not self.routed and any(stage.matrices_only for stage in self.stages)
+
+    @property
+    def routed(self) -> bool:
+        """Whether its last two stages are the sides of a route."""
+        return any(stage.name == ROUTE for stage in self.stages)
+
+    @property
+    def slots(self) -> dict[str, dict[str, Any]]:
+        """The specification of every slot of the state, by name."""
+        count = {"tex": "t", "like": "1", "init": 0, "is": "steps taken"}
+        own = {k: row for stage in self.stages for k, row in stage.spec["state"].items()}
+        return own | ({COUNT: count} if self.schedules else {})
+
+    @property
+    def gram(self) -> bool:
+        """Whether it takes matrices of the form G G^T only, as the inverse roots do."""
+        return any(stage.spec["theta"] == "gram" for stage in self.stages)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is an iteration by itself."""
+        return any(stage.kind == "iterations" for stage in self.stages)
+
+    @property
+    def largest(self) -> float:
+        """The most elements of a tensor that the suite gives it."""
+        return min((stage.spec.get("largest", math.inf) for stage in self.stages), default=math.inf)
+
+    @property
+    def arbitrary(self) -> bool:
+        """Whether a state holds singular vectors or eigenvectors, which no equation determines."""
+        return any("gauge" in row for stage in self.stages for row in stage.spec["state"].values())
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether every stage takes a tensor of this shape, and of a route either side."""
+        takes = [stage.takes(shape) for stage in self.stages]
+        return all(takes[:-2]) and any(takes[-2:]) if self.routed else all(takes)
 
     @property
     def given(self) -> dict[str, dict[str, Any]]:
@@ -112,7 +228,7 @@ class Pipeline(NamedTuple):
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """The specification of every hyper-parameter, by name."""
-        return {k: row for stage in self.stages for k, row in stage.spec["hyper"].items()}
+        return {k: row for part in self.parts for k, row in part.spec["hyper"].items()}
 
     def profile(self, which: str) -> Hyper:
         """The hyper-parameters that a specification gives under one of `PROFILES`."""
@@ -156,28 +272,74 @@ def pipeline(
     meant: Readings | None = None,
     wrap: Callable[[FunctionType], object] | None = None,
 ) -> Pipeline:
-    """The stages that a name such as `adam` or `clip_by_global_norm+l2+adam` stands for.
+    """The pipeline that a name such as `adam` or `lookahead+l2+adam@cosine` stands for.
 
-    The learning rate is one for all stages. Raises LookupError for an unknown rule and ValueError
-    for stages that do not compose.
+    A transform acts on what follows it, a wrapper wraps all that follows it. `muon|adamw` takes
+    matrices through the first rule and everything else through the second; what both have, such as
+    the learning rate, is one. `@cosine` multiplies the learning rate by that schedule, and
+    `@weight_decay=cosine` the decay. Raises LookupError for an unknown rule and ValueError for
+    what does not compose.
 
-    >>> [stage.name for stage in pipeline("l2+adam").stages]
-    ['l2', 'adam']
+    >>> [stage.name for stage in pipeline("lookahead+l2+signum|adam").stages]
+    ['lookahead', 'l2', 'route', 'signum', 'adam']
     """
-    stages = tuple(
-        Stage(n, spec.load(spec.kind_of(n), n), read(n, meant, wrap)) for n in name.split("+")
-    )
-    *before, last = stages
-    for stage in before:
-        if spec.kind_of(stage.name) != "transforms":
-            msg = f"{name}: {stage.name} cannot stand before {last.name}; only transforms can"
-            raise ValueError(msg)
-    if spec.kind_of(last.name) != "optimizers":
-        msg = f"{name}: the last stage is an optimizer, and {last.name} is none"
+
+    def stage(rule: str) -> Stage:
+        return Stage(rule, spec.load(spec.kind_of(rule), rule), read(rule, meant, wrap))
+
+    if name in spec.names("iterations") and alone(name):
+        f = getattr(read(name, meant), name)
+        f = wrap(f) if wrap and on_matrices(name) else f
+        own = Stage(name, spec.load("iterations", name), applied(name, f))
+        return Pipeline(name, (own,))
+    chain, *behind = name.split("@")
+    *before, last = chain.split("+")
+    sides = last.split("|")
+    chained = [stage(rule) for rule in [*before, *([ROUTE] if sides[1:] else []), *sides]]
+    if len(chained) == 1 and chained[0].kind == "schedules":
+        made = Pipeline(name, (), tuple((FACTOR, stage(rule)) for rule in (chain, *behind)))
+    else:
+        acts = (("lr", at) if "=" not in at else at.split("=", 1) for at in behind)
+        made = Pipeline(name, tuple(chained), tuple((what, stage(rule)) for what, rule in acts))
+    if wrong := next(_wrong(made, len(sides)), None):
+        msg = f"{name} does not compose: {wrong}"
         raise ValueError(msg)
+    return made
+
+
+def _wrong(made: Pipeline, sides: int) -> Iterator[str]:
+    """Why a pipeline does not compose, if it does not; the last `sides` of its stages are rules."""
+    if sides > 2:
+        yield "a | parts two rules, matrices to the first, everything else to the second"
+    for stage in made.stages:
+        if stage.kind == "schedules":
+            yield f"{stage.name} is a schedule, and stands behind an @, as in adam@{stage.name}"
+    for stage in made.stages[:-sides]:
+        if stage.kind not in {"transforms", "wrappers"}:
+            last = made.stages[-1].name
+            yield f"{stage.name} cannot stand before {last}; only transforms and wrappers can"
+    for stage in made.stages[-sides:]:
+        if stage.kind != "optimizers":
+            yield f"the last stage is an optimizer, and {stage.name} is none"
+    yield from _untimely(made)
+    yield from _twice(made, sides)
+
+
+def _untimely(made: Pipeline) -> Iterator[str]:
+    """What is wrong behind an @."""
+    for what, schedule in made.schedules:
+        if schedule.kind != "schedules":
+            yield f"only a schedule stands behind an @, and {schedule.name} is none"
+        if made.stages and what not in made.rows():
+            yield f"there is no hyper-parameter {what} for {schedule.name} to multiply"
+
+
+def _twice(made: Pipeline, sides: int) -> Iterator[str]:
+    """What two parts of a pipeline call by one name, but for what both sides of a route have."""
     for what in ("hyper", "state", "given"):
-        names = [n for stage in stages for n in stage.spec[what] if n != "lr"]
+        names = [n for part in made.parts for n in part.spec[what] if n != "lr"]
+        if sides == 2:
+            first, second = (stage.spec[what] for stage in made.stages[-2:])
+            names = [n for n in names if n not in first or n not in second]
         if twice := sorted({n for n in names if names.count(n) > 1}):
-            msg = f"{name} does not compose: two stages have a {what} named {', '.join(twice)}"
-            raise ValueError(msg)
-    return Pipeline(name, stages)
+            yield f"two stages have a {what} named {', '.join(twice)}"

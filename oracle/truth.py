@@ -1,15 +1,16 @@
 """The truth of a case, with its bound: along a whole run, and one step from each golden moment."""
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .case import Case, Layout
 from .replay import Given, Slots, Stepper, Tensors
-from .rounding import Arithmetic, Bounded
+from .rounding import NONE, Arithmetic, Bounded, numpy_dtype
 from .rules import Readings, pipeline
-from .sampling import node
+from .sampling import Sampled, node
 
 THETA = "theta"
 """How the parameters are called among the slots of the state."""
@@ -29,16 +30,50 @@ class Moment(NamedTuple):
             yield group, THETA, theta
 
 
+BLOCK = 1 << 14
+"""So many elements are computed at a time: what comes and goes between stays in a cache."""
+
+
 def unbounded() -> np.errstate:
     """An unbounded error is infinite, and so is one too large for float64: neither is a mistake."""
     return np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
-def numpy_dtype(dtype: str) -> np.dtype[Any]:
-    if dtype not in {"float64", "float32"}:
-        msg = f"dtype {dtype!r} is not one that cases are replayed in: float64, float32"
-        raise ValueError(msg)
-    return np.dtype(dtype)
+def in_blocks(module: ModuleType) -> ModuleType:
+    """A rule that updates each coordinate on its own, computed block by block, within a cache."""
+
+    def update(theta: Bounded, g: Bounded, state: Any, hyper: Any) -> Any:
+        if theta.size <= BLOCK or not isinstance(theta.value, np.ndarray):
+            return module.update(theta, g, state, hyper)
+
+        def cut(x: Any, part: slice) -> Any:
+            if not isinstance(x, Bounded) or x.host:
+                return x
+            return x.moved(lambda a: np.reshape(a, -1)[part])
+
+        whole: list[Any] = []
+        for at in range(0, theta.size, BLOCK):
+            part = slice(at, at + BLOCK)
+            held = type(state)(*(cut(x, part) for x in state))
+            *out, new = module.update(cut(theta, part), cut(g, part), held, hyper)
+            found = [*out, *new]
+            for i, x in enumerate(found):
+                if not isinstance(x, Bounded) or x.host:
+                    whole[i:] = whole[i:] or [x]
+                    continue
+                if not at:
+                    flat = [np.empty(theta.size, y.dtype) for y in (x.value, x.error)]
+                    whole.append(Bounded(x.arithmetic, *flat))
+                whole[i].value[part], whole[i].error[part] = x.value, x.error
+        shaped = [
+            x.moved(lambda a: a.reshape(theta.shape)) if isinstance(x, Bounded) else x
+            for x in whole
+        ]
+        return (*shaped[: len(out)], type(new)(*shaped[len(out) :]))
+
+    copy = ModuleType(module.__name__)
+    vars(copy).update(vars(module), update=update)
+    return copy
 
 
 class Truth:
@@ -53,13 +88,15 @@ class Truth:
     ) -> None:
         self.case, self.arithmetic, self.meant = case, arithmetic, dict(meant or {})
         self.layout = layout or Layout(case)
+        self.dtype = numpy_dtype(arithmetic.dtype)
         self.grads = [self._tensors(self.layout.join(g)) for g in case.grads]
         self.changes = [self._scalars(c) for c in case.changes]
         self.given = [self._beside(given) for given in case.given] or [{} for _ in case.grads]
         self._golden: tuple[list[Moment], list[Moment]] | None = None
 
     def _tensors(self, joined: dict[str, Any]) -> dict[str, Any]:
-        return {k: x if x is None else self.arithmetic.tensor(x) for k, x in joined.items()}
+        tensor = self.arithmetic.tensor
+        return {k: x if x is None else tensor(x.astype(self.dtype)) for k, x in joined.items()}
 
     def _beside(self, given: Given) -> dict[str, Any]:
         """What is given beside the gradients, by name, and by group where it is no number."""
@@ -74,14 +111,43 @@ class Truth:
         scalar = self.arithmetic.scalar
         return {k: scalar(v) if isinstance(v, float) else v for k, v in hyper.items()}
 
-    def _stepper(self) -> Stepper:
+    def _stepper(self) -> Stepper | Sampled:
         stages = pipeline(self.case.rule, self.meant, node(self.arithmetic))
         hyper = self._scalars(stages.check(self.case.hyper))
-        return Stepper(stages, hyper, self._tensors(self.layout.join(self.case.params)))
+        params = self._tensors(self.layout.join(self.case.params))
+        if stages.arbitrary:
+            return Sampled(self.arithmetic, pipeline(self.case.rule, self.meant), hyper, params)
+        if stages.scope == "element" and not stages.given:
+            blocks = (
+                s if s.kind == "wrappers" else s._replace(module=in_blocks(s.module))
+                for s in stages.stages
+            )
+            stages = stages._replace(stages=tuple(blocks))
+        return Stepper(stages, hyper, params, self.arithmetic.scalar)
 
-    def _advance(self, step: Stepper, t: int) -> Moment:
+    def _advance(self, step: Stepper | Sampled, t: int) -> Moment:
         with unbounded():
-            return Moment(step(self.grads[t], **self.changes[t], **self.given[t]), step.state())
+            step(self.grads[t], **self.changes[t], **self.given[t])
+            moment = Moment(step.params, step.state())
+            for _, _, x in moment.slots():
+                if isinstance(x, Bounded):
+                    x.terms = NONE  # what one step starts from is no sum to it
+            if not self.arithmetic.coarser:
+                return moment
+            moment = Moment(*self._stored(moment))
+        step.load(*moment)
+        return moment
+
+    def _stored(self, moment: Moment) -> tuple[Tensors, Slots]:
+        """A moment as it is written, where tensors or states are coarser than what is computed."""
+
+        def written(arrays: dict[str, Any], dtype: str) -> dict[str, Any]:
+            tensors = {k: x for k, x in arrays.items() if isinstance(x, Bounded) and not x.host}
+            return arrays | {k: self.arithmetic.stored(x, dtype) for k, x in tensors.items()}
+
+        own, state = self.arithmetic, moment.state or {}
+        kept = {group: written(slots, own.state) for group, slots in state.items()}
+        return written(moment.params, own.dtype), kept
 
     def free(self) -> Iterator[Moment]:
         """The moments after each step, each with the error gathered since the first."""
@@ -126,14 +192,32 @@ class Truth:
         return {k: exact(x) for k, x in arrays.items()}
 
     def _rounded(self, moment: Moment) -> Moment:
-        dtype = numpy_dtype(self.arithmetic.dtype)
-        scalar = numpy_dtype(self.arithmetic.scalar_dtype)
+        scalar, kept = map(numpy_dtype, (self.arithmetic.scalar_dtype, self.arithmetic.state))
 
-        def held(x: Any) -> Any:
+        def held(x: Any, dtype: np.dtype[Any]) -> Any:
             if not isinstance(x, Bounded):
                 return x
             with unbounded():
                 return float(x.value.astype(scalar)) if x.host else x.value.astype(dtype)
 
-        state = {g: {k: held(x) for k, x in s.items()} for g, s in (moment.state or {}).items()}
-        return Moment({g: held(x) for g, x in moment.params.items()}, state)
+        state = {
+            g: {k: held(x, kept) for k, x in s.items()} for g, s in (moment.state or {}).items()
+        }
+        return Moment({g: held(x, self.dtype) for g, x in moment.params.items()}, state)
+
+    def coefficients(self, golden: list[Moment]) -> Iterator[dict[tuple[str, str], list[Any]]]:
+        """By group and slot after each step: E_u, E_s and E_eta, by which the units of the tensors
+        and of the host and the smallest number are multiplied in the bound of any arithmetic.
+
+        Of rules without matrix iterations, and where no branch or sign is in doubt.
+        """
+        own = self.arithmetic
+        units = own.unit, own.scalar_unit, own.tiny
+        truths = [Truth(self.case, part, self.meant, self.layout) for part in own.parts()]
+        for moments in zip(*(truth.forced(golden) for truth in truths), strict=True):
+            found: dict[tuple[str, str], list[Any]] = {}
+            for moment, unit in zip(moments, units, strict=True):
+                for group, slot, x in moment.slots():
+                    if isinstance(x, Bounded):
+                        found.setdefault((group, slot), []).append(x.error / unit)
+            yield found

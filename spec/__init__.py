@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-KINDS = ("optimizers", "iterations", "transforms")
+KINDS = ("optimizers", "iterations", "transforms", "wrappers", "schedules")
 """The kinds of rule, each a folder of `spec/` and of `reference/`."""
 
 FOLDER = Path(__file__).parent

@@ -35,8 +35,12 @@ DOMAINS = {
     "> 0": st.floats(-6, 1, width=16).filter(bool).map(lambda power: xp.scalar(10.0**power)),
     ">= 0": st.floats(0, 16, width=16).map(xp.scalar),
     "[0, 1)": st.floats(0, 1 - 2**-10, width=16).map(xp.scalar),
+    "[0, 1]": st.floats(0, 1, width=16).map(xp.scalar),
+    "(0, 1]": st.floats(2**-10, 1, width=16).map(xp.scalar),
+    "(0, 1)": st.floats(2**-10, 1 - 2**-10, width=16).map(xp.scalar),
     ">= 1": st.integers(1, 6),
 }
+WHOLE = {">= 0": st.integers(0, 3), ">= 1": st.integers(1, 6), "[0, 1]": st.integers(0, 1)}
 FAR = 2.0**300
 """Beside gradients that are larger by this, the floor of a normalisation is below rounding."""
 
@@ -67,7 +71,10 @@ def notation(rule):
     theta = st.builds(scaled, shape.flatmap(arrays), POWERS)
     g = st.builds(scaled, shape.flatmap(arrays), st.shared(POWERS, key="g"))
     factor = st.builds(scaled, shape.flatmap(lambda s: arrays(s, 0.125)), POWERS)
-    hyper = {name: DOMAINS[row["domain"]] for name, row in specified["hyper"].items()}
+    hyper = {
+        name: (WHOLE if isinstance(row["default"], int) else DOMAINS)[row["domain"]]
+        for name, row in specified["hyper"].items()
+    }
     return hyper | {
         "hyper": st.builds(getattr(module(rule), "Hyper", dict), **hyper),
         "theta": theta,
@@ -79,6 +86,7 @@ def notation(rule):
             st.sampled_from("abc"), st.builds(scaled, shapes.flatmap(arrays), POWERS), min_size=1
         ),
         "c": DOMAINS["> 0"],
+        "t": st.integers(0, 12),
         "share": st.floats(0.01, 1).map(xp.scalar),
         "q": shape.flatmap(lambda s: arrays((s[0], 1)).filter(np.any).map(reflection)),
         "p": shape.flatmap(lambda s: arrays((s[1], 1)).filter(np.any).map(reflection)),

@@ -63,8 +63,14 @@ def test_adam_after_decoupled_decay_is_adamw():
     ("rule", "hyper", "error", "says"),
     [
         ("adma", {}, LookupError, r"no rule 'adma'; there is adam"),
-        ("adam+l2", {}, ValueError, r"adam cannot stand before l2; only transforms can"),
+        ("adam+l2", {}, ValueError, r"adam cannot stand before l2; only transforms and"),
         ("l2", {}, ValueError, r"the last stage is an optimizer, and l2 is none"),
+        ("cosine+adam", {}, ValueError, r"stands behind an @, as in adam@cosine"),
+        ("adam@l2", {}, ValueError, r"only a schedule stands behind an @, and l2 is none"),
+        ("adam@mu=cosine", {}, ValueError, r"no hyper-parameter mu for cosine to multiply"),
+        ("sgd|adam|lion", {}, ValueError, r"a | parts two rules, matrices to the first"),
+        ("adam|l2", {}, ValueError, r"the last stage is an optimizer, and l2 is none"),
+        ("lookahead", {}, ValueError, r"the last stage is an optimizer, and lookahead is none"),
         ("l2+lion", {}, ValueError, r"two stages have a hyper named weight_decay"),
         ("adam", {"beta3": 0.5}, TypeError, r"adam has no beta3; it takes lr, beta1, beta2, eps"),
         ("adam", {"beta1": 1.0}, ValueError, r"beta1 = 1\.0 is not in its domain, \[0, 1\)"),
@@ -86,3 +92,38 @@ def test_a_matrix_rule_refuses_a_vector_by_name():
 def test_a_domain_that_is_misspelt_is_an_error():
     with pytest.raises(ValueError, match="a domain reads like"):
         within(1.0, "positive")
+
+
+def test_a_wrapper_wraps_all_that_follows_it():
+    random = np.random.default_rng(0)
+    params = {"a": random.normal(size=(2, 3)), "b": random.normal(size=4)}
+    grads = [{k: random.normal(size=x.shape) for k, x in params.items()} for _ in range(4)]
+    inner = make("clip_by_global_norm+sgd", {"lr": 0.5}, params)
+    inside = replay(inner, grads)
+    outer = make("lookahead+clip_by_global_norm+sgd", {"lr": 0.5, "k": 4, "alpha": 0.25}, params)
+    outside = replay(outer, grads)
+    for name, theta in params.items():
+        np.testing.assert_array_equal(outside[2][name], inside[2][name])
+        way = theta + 0.25 * (inside[3][name] - theta)
+        np.testing.assert_allclose(outside[3][name], way, rtol=1e-14)
+
+
+def test_a_schedule_counts_the_steps_and_goes_on_from_where_it_is_loaded():
+    params, grads = {"w": np.zeros(1)}, [{"w": np.ones(1)}] * 4
+    step = make("sgd@cosine", {"lr": 1.0, "total": 4}, params)
+    path = replay(step, grads)
+    steps = np.diff([0.0, *(x["w"][0] for x in path)])
+    np.testing.assert_allclose(steps, [-1, -0.853553, -0.5, -0.146447], atol=1e-6)
+    other = make("sgd@cosine", {"lr": 1.0, "total": 4}, params)
+    other.load(path[1], {"w": {"step": 2}})
+    np.testing.assert_array_equal(other(grads[2])["w"], path[2]["w"])
+
+
+def test_a_route_keeps_of_each_tensor_the_state_of_its_rule():
+    params = {"matrix": np.ones((2, 2)), "vector": np.ones(2)}
+    step = make("muon|adamw", {}, params)
+    step(params)
+    assert {name: set(slots) for name, slots in step.state().items()} == {
+        "matrix": {"m"},
+        "vector": {"m", "v", "t"},
+    }

@@ -190,10 +190,10 @@ def test_a_recording_has_a_scalar_vectors_and_matrices_or_kernels(name):
     assert 4 in axes or name == "recorded-transformer"
 
 
-def test_all_designed_trajectories_have_the_same_shapes():
+def test_all_designed_trajectories_but_that_of_matrices_have_the_same_shapes():
     shapes = {
         tuple((tensor, param.shape) for tensor, param in load(name).params.items())
-        for name in MAKERS
+        for name in MAKERS.keys() - {"designed-spectra"}
     }
     assert len(shapes) == 1
 

@@ -6,6 +6,7 @@ import pytest
 
 from goldstep import spec
 from goldstep.conformance import margins, trajectories
+from goldstep.conformance.cases import COUNT
 from goldstep.conformance.implementations import DTYPES
 
 TRAPS = list(margins.traps())
@@ -26,7 +27,10 @@ def test_a_trap_is_caught_by_the_case_that_is_noted_and_by_that_margin(rule, tra
 
 def test_every_trajectory_catches_a_trap():
     caught = [at for _, name in spec.every() for at in margins.noted(name).values()]
-    assert {t for at in caught for by in at.values() for t in by["by"]} == {*trajectories.names()}
+    assert {t for at in caught for by in at.values() for t in by["by"]} == {
+        *trajectories.names(),
+        COUNT,
+    }
 
 
 def test_no_trap_is_noted_that_is_no_more():

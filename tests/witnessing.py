@@ -68,7 +68,10 @@ def torch_optimizer(factory):
             if lr is not None:
                 optimizer.param_groups[0]["lr"] = lr
             p.grad = torch.tensor(g)
+            kept = torch.get_default_dtype()
+            torch.set_default_dtype(torch.float64)  # of the numbers that it keeps on the host
             optimizer.step()
+            torch.set_default_dtype(kept)
             return p.detach().numpy().copy()
 
         return step

@@ -16,7 +16,11 @@ dialects = {
     "nesterov": "rate-outside",
     "adagrad": "epsilon-inside-the-root",
     "rmsprop": "epsilon-inside-the-root",
+    "rmsprop_momentum": "tensorflow",
+    "radam": "threshold-five-and-adams-floor",
+    "amsgrad": "maximum-of-the-corrected",
 }
+dtypes = ("float64", "float32", "bfloat16")
 capabilities = {"changes"}
 
 # Our names of hyper-parameters, and those of optax.
@@ -42,7 +46,17 @@ def muon(learning_rate, momentum, weight_decay, ns_steps):
     )
 
 
-# By rule: the optimizer, and where it keeps its state.
+def adabelief(learning_rate, b1, b2, eps):
+    return optax.adabelief(learning_rate, b1, b2, eps, eps_root=eps)
+
+
+def ema_momentum(learning_rate, decay):
+    average = optax.ema(decay, debias=False)
+    return optax.chain(average, optax.scale_by_learning_rate(learning_rate))
+
+
+# By rule: the optimizer, and where it keeps its state; None where it does not keep all of it, and
+# can only be watched.
 MOMENTS = {"m": "mu", "v": "nu", "t": "count"}
 OPTIMIZERS = {
     "sgd": (optax.sgd, {}),
@@ -50,8 +64,22 @@ OPTIMIZERS = {
     "nesterov": (functools.partial(optax.sgd, nesterov=True), {"v": "trace"}),
     "signsgd": (optax.sign_sgd, {}),
     "signum": (optax.signum, {"m": "ema"}),
+    "ema_momentum": (ema_momentum, {"m": "ema"}),
+    "optimistic_gd": (optax.optimistic_gradient_descent, None),
     "adagrad": (optax.adagrad, {"G": "sum_of_squares"}),
     "rmsprop": (optax.rmsprop, {"v": "nu"}),
+    "rmsprop_momentum": (optax.rmsprop, None),  # its sum has the other sign
+    "rmsprop_centered": (
+        functools.partial(optax.rmsprop, centered=True),
+        {"v": "nu", "m": "mu", "b": "trace"},
+    ),
+    "rmsprop_tf": (functools.partial(optax.rmsprop, initial_scale=1.0), None),
+    "adadelta": (optax.adadelta, {"v": "e_g", "u": "e_x"}),
+    "adamax": (optax.adamax, {"m": "mu", "u": "nu", "t": "count"}),
+    "amsgrad": (optax.amsgrad, MOMENTS | {"v_max": "nu_max"}),
+    "nadam_constant": (optax.nadam, MOMENTS),
+    "radam": (optax.radam, MOMENTS),
+    "adabelief": (adabelief, {"m": "mu", "s": "nu", "t": "count"}),
     "adam": (optax.adam, MOMENTS),
     "adamw": (optax.adamw, MOMENTS),
     "lion": (optax.lion, {"m": "mu"}),
@@ -69,7 +97,7 @@ QUICKER = QUICK | {"xla_cpu_use_fusion_emitters": False}
 def chained(rule, hyper):
     """The chain that a pipeline is in optax."""
     *transforms, last = rule.split("+")
-    given = {NAMES.get(k, k): x for k, x in hyper.items()}
+    given = hyper | {NAMES.get(k, k): x for k, x in hyper.items()}
     given["decay"] = hyper.get("rho", hyper.get("momentum"))  # as optax.trace calls it, too
 
     def made(factory):
@@ -117,10 +145,15 @@ def places(rule, hyper, names):
 class Step:
     def __init__(self, rule, hyper, params):
         self.params, self.held = params, chained(rule, hyper).init(params)
-        self.places, self.tree = places(rule, tuple(hyper.items()), tuple(params))
+        if self.kept(rule):
+            self.places, self.tree = places(rule, tuple(hyper.items()), tuple(params))
         self.hyper = {k: x for k, x in hyper.items() if isinstance(x, float)}
         whole = tuple((k, x) for k, x in hyper.items() if isinstance(x, int))
         self.step = compiled(rule, whole)
+
+    @staticmethod
+    def kept(rule):
+        return OPTIMIZERS[rule.rpartition("+")[2]][1] is not None
 
     def __call__(self, grads, lr=None):
         if lr is not None:
@@ -148,4 +181,6 @@ class Step:
         self.params, self.held = params, self.tree.unflatten(leaves)
 
 
-make = Step
+def make(rule, hyper, params):
+    step = Step(rule, hyper, params)
+    return step if step.kept(rule) else step.__call__

@@ -1,5 +1,8 @@
 """torch.optim as it ships, in one parameter group, on the path that it picks itself."""
 
+import numpy as np
+import ml_dtypes
+import numpy as np
 import torch
 from torch import optim
 
@@ -9,19 +12,38 @@ version = torch.__version__
 dialects = {
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
+    "rmsprop_centered": "epsilon-and-rate-outside",
+    "radam": "threshold-five",
     "clip_by_global_norm": "epsilon-in-the-norm",
     "newton_schulz": "clamped-norm",
 }
+dtypes = ("float64", "float32", "bfloat16")
 scalar = "float64"  # Python's own numbers
 iteration = "bfloat16"  # whatever the type of the parameter
 capabilities = {"changes", "absences"}
+
+
+def tensor(x):
+    """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
+    if x.dtype == ml_dtypes.bfloat16:
+        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
+    return torch.tensor(x)
+
+
+def array(x):
+    """An array of its own, of what is in a tensor."""
+    x = x.detach().clone()
+    if x.dtype == torch.bfloat16:
+        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return x.numpy()
 
 
 def betas(h):
     return {"betas": (h["beta1"], h["beta2"]), "eps": h["eps"]}
 
 
-# By rule: the class, its arguments beside lr and weight_decay, and where it keeps its state.
+# By rule: the class, its arguments beside lr and weight_decay, and where it keeps its state; None
+# where it does not keep all of it, and can only be watched.
 OPTIMIZERS = {
     "sgd": (optim.SGD, lambda _: {}, {}),
     "heavy_ball": (
@@ -33,6 +55,11 @@ OPTIMIZERS = {
         optim.SGD,
         lambda h: {"momentum": h["momentum"], "nesterov": True},
         {"v": "momentum_buffer"},
+    ),
+    "damped_momentum": (
+        optim.SGD,
+        lambda h: {"momentum": h["momentum"], "dampening": h["dampening"]},
+        None,
     ),
     "adagrad": (
         optim.Adagrad,
@@ -47,6 +74,38 @@ OPTIMIZERS = {
         lambda h: {"alpha": h["rho"], "eps": h["eps"]},
         {"v": "square_avg"},
     ),
+    "rmsprop_momentum": (
+        optim.RMSprop,
+        lambda h: {"alpha": h["rho"], "eps": h["eps"], "momentum": h["momentum"]},
+        {"v": "square_avg", "b": "momentum_buffer"},
+    ),
+    "rmsprop_centered": (
+        optim.RMSprop,
+        lambda h: {
+            "alpha": h["rho"],
+            "eps": h["eps"],
+            "momentum": h["momentum"],
+            "centered": True,
+        },
+        {"v": "square_avg", "m": "grad_avg", "b": "momentum_buffer"},
+    ),
+    "adadelta": (
+        optim.Adadelta,
+        lambda h: {"rho": h["rho"], "eps": h["eps"]},
+        {"v": "square_avg", "u": "acc_delta"},
+    ),
+    "adamax": (optim.Adamax, betas, {"m": "exp_avg", "u": "exp_inf", "t": "step"}),
+    "amsgrad": (
+        optim.Adam,
+        lambda h: betas(h) | {"amsgrad": True},
+        {"m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq", "t": "step"},
+    ),
+    "nadam": (
+        optim.NAdam,
+        lambda h: betas(h) | {"momentum_decay": h["momentum_decay"]},
+        {"m": "exp_avg", "v": "exp_avg_sq", "prod": "mu_product", "t": "step"},
+    ),
+    "radam": (optim.RAdam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adam": (optim.Adam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adamw": (optim.AdamW, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "muon": (
@@ -55,6 +114,7 @@ OPTIMIZERS = {
         {"m": "momentum_buffer"},
     ),
 }
+NUMBERS = {"mu_product": 1.0}  # kept for a whole tensor, and what they begin with
 SAME = {"decoupled_decay+adam": "adamw"}
 DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
 
@@ -67,11 +127,14 @@ class Step:
         if lr is not None:
             self.optimizer.param_groups[0]["lr"] = lr
         for name, p in self.params.items():
-            p.grad = None if grads[name] is None else torch.tensor(grads[name])
+            p.grad = None if grads[name] is None else tensor(grads[name])
         if self.max_norm is not None:
             torch.nn.utils.clip_grad_norm_(list(self.params.values()), self.max_norm)
+        kept = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)  # of NUMBERS, which would else be float32
         self.optimizer.step()
-        return {name: p.detach().numpy().copy() for name, p in self.params.items()}
+        torch.set_default_dtype(kept)
+        return {name: array(p) for name, p in self.params.items()}
 
     def state(self):
         return {
@@ -83,16 +146,18 @@ class Step:
         held = self.optimizer.state[p].get(key)
         if slot == "t":
             return 0 if held is None else int(held)
-        return torch.zeros_like(p).numpy() if held is None else held.numpy().copy()
+        if key in NUMBERS:
+            return NUMBERS[key] if held is None else float(held)
+        return array(torch.zeros_like(p) if held is None else held)
 
     def load(self, params, state):
         with torch.no_grad():
             for name, p in self.params.items():
-                p.copy_(torch.from_numpy(params[name]))
+                p.copy_(tensor(params[name]))
                 held = {self.keys[slot]: x for slot, x in state[name].items()}
                 self.optimizer.state[p] = {
                     "step": torch.tensor(float(held.pop("step", 0))),
-                    **{key: torch.from_numpy(x) for key, x in held.items()},
+                    **{key: tensor(np.asarray(x)) for key, x in held.items()},
                 }
 
 
@@ -103,8 +168,9 @@ def make(rule, hyper, params):
     if "l2" in transforms and last in DECAYED_OUTSIDE:
         raise NotImplementedError(rule)
     cls, arguments, keys = OPTIMIZERS[last]
-    tensors = {name: torch.nn.Parameter(torch.tensor(x)) for name, x in params.items()}
+    tensors = {name: torch.nn.Parameter(tensor(x)) for name, x in params.items()}
     decay = {"weight_decay": hyper.get("weight_decay", 0.0)}
     optimizer = cls(tensors.values(), lr=hyper["lr"], **decay, **arguments(hyper))
     max_norm = hyper["max_norm"] if "clip_by_global_norm" in transforms else None
-    return Step(optimizer, keys, tensors, max_norm)
+    step = Step(optimizer, keys, tensors, max_norm)
+    return step if keys is not None else step.__call__

@@ -3,8 +3,8 @@
     python -m goldstep.conformance.trajectories.design [--check] [--replace]
 
 Every number is made from the raw bits of a Philox generator, by operations that are exact or
-correctly rounded, so every machine makes the same bytes. All have the same shapes, so that what
-compiles, compiles once. Magnitudes lie between 2**-30 and 1e4, or are exactly 0.
+correctly rounded, so every machine makes the same bytes. All but `spectra` have the same shapes, so
+that what compiles, compiles once. Magnitudes lie between 2**-30 and 1e4, or are exactly 0.
 """
 
 import hashlib
@@ -30,6 +30,16 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "kernel": (4, 2, 3, 3),
     "empty": (0,),
 }
+MATRICES: dict[str, tuple[int, ...]] = {
+    "square": (8, 8),
+    "tall": (16, 4),
+    "wide": (4, 16),
+    "row": (1, 9),
+    "column": (9, 1),
+    "long": (144, 2),
+}
+"""Those of the trajectory that is for rules on matrices; `long` is beyond the threshold of 128 that
+some libraries have for what they treat as a matrix."""
 STEPS = 24
 
 Tensors = dict[str, Array]
@@ -148,7 +158,51 @@ def ties(source: Philox) -> Design:
     return initial(source), grads, {}
 
 
-DESIGNS = (scales, shocks, absences, matrices, ties)
+def spectra(source: Philox) -> Design:
+    """Matrices whose singular values are known, and of every kind that a spectrum can be.
+
+    By turns of eight steps they are all equal, apart by up to 1e12, in clusters, two of them
+    crossing, one alone, half of them zero, barely apart, and ordinary. All gradients are zero in
+    the first step and in the fourteenth; the longest matrix is always ordinary. Shows what is done with eigenvectors where there is no
+    telling them apart, and whether a basis that is renewed every few steps takes its state along.
+    """
+    grads = {}
+    for first, (name, shape) in enumerate(MATRICES.items()):
+        # Elements that are all alike are all rounded alike, and many of them add up to much.
+        turns = [7 if name == "long" else (first + t) % 8 for t in range(STEPS)]
+        steps = [
+            zero(source, shape) if t in {0, 13} else spectrum(source, shape, kind, t)
+            for t, kind in enumerate(turns)
+        ]
+        grads[name] = np.stack(steps)
+    return initial(source, MATRICES), grads, {}
+
+
+def spectrum(source: Philox, shape: tuple[int, ...], kind: int, t: int) -> Array:
+    """A matrix of one of eight kinds, exact, with rows turned at random."""
+    rows, cols = max(shape), min(shape)
+    j = np.arange(cols)
+    apart = (t - 12) / 32
+    values = [
+        np.ones(cols),
+        np.ldexp(1.0, 10 - (40 * j) // max(1, cols - 1)),
+        np.choose(j % 3, [4, 1, 0.25]),
+        np.choose(np.minimum(j, 2), [1 + apart, 1 - apart, 0.125]),
+        np.where(j == 0, 2.0, 0),
+        np.where(j % 2 == 0, 1.5, 0),
+        np.where(j == 0, 1 + 2.0**-7, 1),
+    ]
+    if kind == len(values):
+        return ordinary(source, shape)
+    m = hadamard((rows, cols)) * values[kind] * signs(source, (rows, 1))
+    if kind in {2, 3, 5} and cols & (cols - 1) == 0:  # mixed, and still of few bits
+        m = m @ hadamard((cols, cols)) / cols
+    m = round_to_bfloat16(m)
+    m = np.where(np.abs(m) < 2**-30, 0, m)
+    return m if shape[0] == rows else m.T
+
+
+DESIGNS = (scales, shocks, absences, matrices, ties, spectra)
 
 
 def make(design: Callable[[Philox], Design]) -> Trajectory:
@@ -176,10 +230,14 @@ def near_singular(source: Philox, shape: tuple[int, ...]) -> Array:
 
 def near_orthogonal(source: Philox, shape: tuple[int, ...]) -> Array:
     """A corner of a Hadamard matrix, its rows turned at random, its entries off by 1/16 at most."""
-    row, column = np.indices(shape)
-    hadamard = np.where(np.bitwise_count(row & column) % 2, -1.0, 1.0)
-    turned = hadamard * signs(source, (shape[0], 1))
+    turned = hadamard(shape) * signs(source, (shape[0], 1))
     return turned * (1 + (integers(source, shape, 8) - 4) / 64)
+
+
+def hadamard(shape: tuple[int, ...]) -> Array:
+    """A corner of a Hadamard matrix."""
+    row, column = np.indices(shape)
+    return np.where(np.bitwise_count(row & column) % 2, -1.0, 1.0)
 
 
 def diagonal(source: Philox, shape: tuple[int, ...]) -> Array:
@@ -216,20 +274,20 @@ def numbers(source: Philox, shape: tuple[int, ...], exponent: ArrayLike) -> Arra
     return np.ldexp(signs(source, shape) * significand, exponent)
 
 
-def initial(source: Philox) -> Tensors:
+def initial(source: Philox, shapes: dict[str, tuple[int, ...]] = SHAPES) -> Tensors:
     """Parameters of the size of a step, for a rate of 2**-7 or of 1/2; an eighth of them zero."""
     params = {}
-    for name, index in indices():
+    for name, index in indices(shapes):
         eighth = integers(source, index.shape, 8)
         exponent = np.array([-7, -7, -6, -4, -2, -1, -1, 0])[eighth]
         params[name] = np.where(eighth < 7, numbers(source, index.shape, exponent), 0)
     return params
 
 
-def indices() -> Iterator[tuple[str, Integers]]:
+def indices(shapes: dict[str, tuple[int, ...]] = SHAPES) -> Iterator[tuple[str, Integers]]:
     """The name of every tensor, and the number of each of its elements among all there are."""
     first = 0
-    for name, shape in SHAPES.items():
+    for name, shape in shapes.items():
         size = math.prod(shape)
         yield name, np.arange(first, first + size).reshape(shape)
         first += size

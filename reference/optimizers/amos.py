@@ -1,7 +1,8 @@
 """Amos: a rate and a decay for each tensor, from the scale that its elements should come to have.
 
 Tian and Parikh, "Amos: An Adam-style Optimizer with Adaptive Weight Decay towards Model-Oriented
-Scale", 2022, Algorithm 1. https://arxiv.org/abs/2210.11693 and github.com/google-research/jestimator
+Scale", 2022, Algorithm 1.
+https://arxiv.org/abs/2210.11693 and github.com/google-research/jestimator
 
 The numbers in the right margin are the equations of spec/optimizers/amos.toml.
 """
@@ -52,7 +53,8 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
     w = (1 - beta**t) / xp.maximum(v, eps)                              # (amos.4)
     gamma = lr**2 * w * s / xp.sqrt(1 + c_coef * lr**0.5 * b)           # (amos.5)
     d = 1 / (1 + d_coef * (lr * eta) ** 0.5 * b)                        # (amos.6)
-    theta = theta - d * (lr * eta * xp.sqrt(w) * g + gamma / 2 * theta)  # (amos.7)
-    b = b + gamma * (1 + b)                                             # (amos.8)
+    u = lr * eta * xp.sqrt(w) * g + gamma / 2 * theta                   # (amos.7)
+    theta = theta - d * u                                               # (amos.8)
+    b = b + gamma * (1 + b)                                             # (amos.9)
 
     return theta, State(v, b, t)

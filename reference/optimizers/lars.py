@@ -34,8 +34,8 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
 
     >>> import numpy as np
     >>> theta, g, hyper = np.array([0.0, 2.0]), np.array([3e6, 4e6]), Hyper(lr=1.0)
-    >>> update(theta, g, init(theta, hyper), hyper)[0]
-    array([-0.0012,  1.9984])
+    >>> update(theta, g, init(theta, hyper), hyper)[0].round(4).tolist()
+    [-0.0012, 1.9984]
     """
     xp = namespace(theta)
     lr, mu, wd, trust = hyper

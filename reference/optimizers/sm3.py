@@ -27,24 +27,6 @@ def init(theta: Array, hyper: Hyper) -> State:
     return State(mu=xp.zeros_like(theta), m=xp.zeros_like(theta))
 
 
-def cover(nu: Array) -> Array:
-    """Of each element, the least of the maxima over the slices, one an axis, that it lies in.
-
-    >>> import numpy as np
-    >>> cover(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    array([[2., 2.],
-           [3., 4.]])
-    """
-    xp = namespace(nu)
-    if nu.ndim < 2:
-        return nu
-    others = [tuple(j for j in range(nu.ndim) if j != i) for i in range(nu.ndim)]
-    least, *more = [xp.max(nu, axis=axes, keepdims=True) for axes in others]
-    for largest in more:
-        least = xp.minimum(least, largest)                              # (sm3.2)
-    return least
-
-
 def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, State]:
     """Take parameter `theta` and its gradient `g`, both of any one shape, through one step.
 
@@ -62,8 +44,26 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
     mu, m = state
 
     nu = mu + g * g                                                     # (sm3.1)
-    mu = cover(nu)
+    mu = cover(nu)                                                      # (sm3.2)
     m = b1 * m + (1 - b1) * (g / xp.sqrt(nu + eps))                     # (sm3.3)
     theta = theta - lr * m                                              # (sm3.4)
 
     return theta, State(mu, m)
+
+
+def cover(nu: Array) -> Array:
+    """Of each element, the least of the maxima over the slices, one an axis, that it lies in.
+
+    >>> import numpy as np
+    >>> cover(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[2., 2.],
+           [3., 4.]])
+    """
+    xp = namespace(nu)
+    if nu.ndim < 2:
+        return nu
+    others = [tuple(j for j in range(nu.ndim) if j != i) for i in range(nu.ndim)]
+    least, *more = [xp.max(nu, axis=axes, keepdims=True) for axes in others]
+    for largest in more:
+        least = xp.minimum(least, largest)                              # (sm3.5)
+    return least

@@ -40,11 +40,75 @@ def betas(h):
     return {"learning_rate": h["lr"], **named}
 
 
+def rms(h):
+    named = {"rho": h["rho"], "momentum": h["momentum"], "epsilon": h["eps"]}
+    return {"learning_rate": h["lr"], **named}
+
+
 WITNESSES = [
+    row(
+        "schedule_free_adamw",
+        "keras.optimizers.ScheduleFreeAdamW",
+        lambda h: keras.optimizers.ScheduleFreeAdamW(**betas(h), warmup_steps=h["warmup"]),
+        hyper={"weight_decay": 0.0},
+        dialect="uniform",
+    ),
+    row(
+        "lamb",
+        "keras.optimizers.Lamb",
+        lambda h: keras.optimizers.Lamb(**betas(h), weight_decay=h["weight_decay"]),
+        dialect="decay-outside-of-the-ratio",
+    ),
     row(
         "adam",
         "keras.optimizers.Adam",
         lambda h: keras.optimizers.Adam(**betas(h)),
         dialect="epsilon-hat",
+    ),
+    row(
+        "adamax",
+        "keras.optimizers.Adamax",
+        lambda h: keras.optimizers.Adamax(**betas(h)),
+        dialect="epsilon-beside-the-maximum",
+    ),
+    row(
+        "amsgrad",
+        "keras.optimizers.Adam",
+        lambda h: keras.optimizers.Adam(**betas(h), amsgrad=True),
+        dialect="epsilon-hat",
+    ),
+    row(
+        "adadelta",
+        "keras.optimizers.Adadelta",
+        lambda h: keras.optimizers.Adadelta(h["lr"], rho=h["rho"], epsilon=h["eps"]),
+    ),
+    row(
+        "rmsprop_momentum",
+        "keras.optimizers.RMSprop",
+        lambda h: keras.optimizers.RMSprop(**rms(h)),
+        dialect="tensorflow",
+    ),
+    row(
+        "rmsprop_centered",
+        "keras.optimizers.RMSprop",
+        lambda h: keras.optimizers.RMSprop(**rms(h), centered=True),
+    ),
+    row(
+        "nadam",
+        "keras.optimizers.Nadam",
+        lambda h: keras.optimizers.Nadam(**betas(h)),
+        hyper={"momentum_decay": 1.0},
+    ),
+    row(
+        "adafactor",
+        "keras.optimizers.Adafactor",
+        lambda h: keras.optimizers.Adafactor(
+            h["lr"],
+            beta_2_decay=-h["beta2_decay"],
+            epsilon_1=h["eps1"],
+            epsilon_2=h["eps2"],
+            clip_threshold=h["clip"],
+        ),
+        tolerance=1e-6,  # keras takes means in float32
     ),
 ]

@@ -1,6 +1,8 @@
 """optax."""
 
+import jax.numpy as jnp
 import optax
+import optax.contrib
 from witnessing import Witness, optax_transformation
 
 
@@ -8,7 +10,113 @@ def row(rule, what, factory, **options):
     return Witness(rule, what, optax_transformation(factory), **options)
 
 
+def betas(h):
+    return {"learning_rate": h["lr"], "b1": h["beta1"], "b2": h["beta2"], "eps": h["eps"]}
+
+
+def rms(h):
+    named = {"decay": h["rho"], "eps": h["eps"], "momentum": h["momentum"]}
+    return {"learning_rate": h["lr"], **named}
+
+
+def adafactor(h):
+    """Its own parts, with the decay in float64 and the floor of the scale as it is given."""
+    scale = optax.scale_by_factored_rms(
+        decay_rate=h["beta2_decay"],
+        min_dim_size_to_factor=1,
+        epsilon=h["eps1"],
+        decay_rate_fn=lambda i, p: 1 - (jnp.asarray(i, jnp.float64) + 1) ** -p,
+    )
+    return optax.chain(
+        scale,
+        optax.clip_by_block_rms(h["clip"]),
+        optax.scale_by_param_block_rms(h["eps2"]),
+        optax.scale_by_learning_rate(h["lr"]),
+    )
+
+
 WITNESSES = [
+    row(
+        "schedule_free_sgd",
+        "optax.contrib.schedule_free_sgd",
+        lambda h: optax.contrib.schedule_free_sgd(
+            h["lr"], b1=h["momentum"], weight_decay=h["weight_decay"]
+        ),
+        hyper={"warmup": 1},
+    ),
+    row(
+        "schedule_free_adamw",
+        "optax.contrib.schedule_free_adamw",
+        lambda h: optax.contrib.schedule_free_adamw(
+            h["lr"], b1=h["beta1"], b2=h["beta2"], eps=h["eps"], weight_decay=h["weight_decay"]
+        ),
+        hyper={"warmup": 1},
+    ),
+    row(
+        "prodigy",
+        "optax.contrib.prodigy",
+        lambda h: optax.contrib.prodigy(
+            h["lr"],
+            (h["beta1"], h["beta2"]),
+            eps=h["eps"],
+            estim_lr0=h["d0"],
+            estim_lr_coef=h["d_coef"],
+            weight_decay=h["weight_decay"],
+        ),
+        dialect="corrected",
+    ),
+    row(
+        "dadapt_adam",
+        "optax.contrib.dadapt_adamw",
+        lambda h: optax.contrib.dadapt_adamw(
+            h["lr"],
+            (h["beta1"], h["beta2"]),
+            eps=h["eps"],
+            estim_lr0=h["d0"],
+            weight_decay=h["weight_decay"],
+        ),
+        dialect="corrected",
+    ),
+    row(
+        "lars",
+        "optax.lars",
+        lambda h: optax.lars(
+            h["lr"],
+            weight_decay=h["weight_decay"],
+            trust_coefficient=h["trust"],
+            momentum=h["momentum"],
+        ),
+        dialect="norm-of-the-sum",
+    ),
+    row(
+        "lamb",
+        "optax.lamb",
+        lambda h: optax.lamb(
+            h["lr"], h["beta1"], h["beta2"], h["eps"], weight_decay=h["weight_decay"]
+        ),
+    ),
+    row(
+        "novograd",
+        "optax.novograd",
+        lambda h: optax.novograd(
+            h["lr"], h["beta1"], h["beta2"], h["eps"], weight_decay=h["weight_decay"]
+        ),
+    ),
+    row("adafactor", "optax.adafactor", adafactor, dialect="two-largest-axes"),
+    row(
+        "adafactor",
+        "optax.adafactor",
+        adafactor,
+        dialect="two-largest-axes",
+        shape=(4, 2, 3),
+    ),
+    row(
+        "sm3",
+        "optax.sm3",
+        lambda h: optax.chain(
+            optax.scale_by_sm3(h["momentum"], eps=h["eps"]), optax.scale(-h["lr"])
+        ),
+    ),
     row(
         "adam",
         "optax.adam",
@@ -19,5 +127,59 @@ WITNESSES = [
         "optax.adam",
         lambda h: optax.adam(h["lr"], h["beta1"], h["beta2"], eps=0, eps_root=h["eps"]),
         dialect="epsilon-inside-the-root",
+    ),
+    row(
+        "ema_momentum",
+        "optax.ema",
+        lambda h: optax.chain(
+            optax.ema(h["momentum"], debias=False), optax.scale_by_learning_rate(h["lr"])
+        ),
+    ),
+    row(
+        "optimistic_gd",
+        "optax.optimistic_gradient_descent",
+        lambda h: optax.optimistic_gradient_descent(h["lr"], h["alpha"], h["beta"]),
+    ),
+    row("adamax", "optax.adamax", lambda h: optax.adamax(**betas(h))),
+    row("adadelta", "optax.adadelta", lambda h: optax.adadelta(h["lr"], h["rho"], h["eps"])),
+    row(
+        "amsgrad",
+        "optax.amsgrad",
+        lambda h: optax.amsgrad(**betas(h)),
+        dialect="maximum-of-the-corrected",
+    ),
+    row(
+        "rmsprop_momentum",
+        "optax.rmsprop",
+        lambda h: optax.rmsprop(**rms(h), eps_in_sqrt=False),
+        dialect="rate-inside",
+    ),
+    row(
+        "rmsprop_momentum",
+        "optax.rmsprop",
+        lambda h: optax.rmsprop(**rms(h)),
+        dialect="tensorflow",
+    ),
+    row("rmsprop_centered", "optax.rmsprop", lambda h: optax.rmsprop(**rms(h), centered=True)),
+    row("rmsprop_tf", "optax.rmsprop", lambda h: optax.rmsprop(**rms(h), initial_scale=1.0)),
+    row("nadam_constant", "optax.nadam", lambda h: optax.nadam(**betas(h))),
+    row(
+        "radam",
+        "optax.radam",
+        lambda h: optax.radam(**betas(h)),
+        dialect="threshold-five-and-adams-floor",
+    ),
+    row("adabelief", "optax.adabelief", lambda h: optax.adabelief(**betas(h), eps_root=h["eps"])),
+    row(
+        "yogi",
+        "optax.scale_by_yogi",
+        lambda h: optax.chain(
+            optax.scale_by_yogi(
+                h["beta1"], h["beta2"], h["eps"], initial_accumulator_value=h["initial"]
+            ),
+            optax.scale_by_learning_rate(h["lr"]),
+        ),
+        dialect="bias-corrected",
+        hyper={"initial": 0.0},
     ),
 ]

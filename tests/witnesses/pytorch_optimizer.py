@@ -14,9 +14,113 @@ def betas(h):
 
 WITNESSES = [
     row(
+        "prodigy",
+        "pytorch_optimizer 4.1.0, Prodigy",
+        lambda p, h: po.Prodigy(
+            p,
+            **betas(h),
+            eps=h["eps"],
+            weight_decay=h["weight_decay"],
+            d0=h["d0"],
+            d_coef=h["d_coef"],
+        ),
+        tolerance=1e-6,  # what it sums, it sums in float32
+    ),
+    row(
+        "dadapt_adam",
+        "pytorch_optimizer 4.1.0, DAdaptAdam",
+        lambda p, h: po.DAdaptAdam(
+            p,
+            **betas(h),
+            eps=h["eps"],
+            weight_decay=h["weight_decay"],
+            weight_decouple=True,
+            d0=h["d0"],
+        ),
+        tolerance=1e-6,  # likewise
+    ),
+    row(
+        "lars",
+        "pytorch_optimizer 4.1.0, LARS",
+        lambda p, h: po.LARS(
+            p,
+            h["lr"],
+            momentum=h["momentum"],
+            weight_decay=h["weight_decay"],
+            trust_coefficient=h["trust"],
+        ),
+        dialect="rate-outside",
+    ),
+    row(
+        "novograd",
+        "pytorch_optimizer 4.1.0, NovoGrad",
+        lambda p, h: po.NovoGrad(p, **betas(h), eps=h["eps"]),
+        hyper={"weight_decay": 0.0},
+    ),
+    row(
+        "amos",
+        "pytorch_optimizer 4.1.0, Amos",
+        lambda p, h: po.Amos(
+            p,
+            h["lr"],
+            beta=h["beta"],
+            c_coef=h["c_coef"],
+            d_coef=h["d_coef"],
+            eps=h["eps"],
+        ),
+        hyper={"eta": (2 / 3) ** 0.5},  # its own, for this shape
+        dialect="floor-added",
+    ),
+    row(
         "lion",
         "pytorch_optimizer 4.1.0, Lion",
         lambda p, h: po.Lion(p, **betas(h), weight_decay=h["weight_decay"], fixed_decay=True),
         dialect="not-times-lr",
+    ),
+    row(
+        "radam",
+        "pytorch_optimizer 4.1.0, RAdam",
+        lambda p, h: po.RAdam(p, **betas(h), eps=h["eps"]),
+        dialect="waits",
+    ),
+    row(
+        "adabelief",
+        "pytorch_optimizer 4.1.0, AdaBelief",
+        lambda p, h: po.AdaBelief(p, **betas(h), eps=h["eps"], rectify=False),
+    ),
+    row(
+        "yogi",
+        "pytorch_optimizer 4.1.0, Yogi",
+        lambda p, h: po.Yogi(p, **betas(h), eps=h["eps"], initial_accumulator=h["initial"]),
+        dialect="bias-corrected",
+        hyper={"initial": 0.0},
+    ),
+    row(
+        "adan",
+        "pytorch_optimizer 4.1.0, Adan",
+        lambda p, h: po.Adan(
+            p,
+            h["lr"],
+            betas=(h["beta1"], h["beta2"], h["beta3"]),
+            eps=h["eps"],
+            weight_decay=h["weight_decay"],
+        ),
+    ),
+    row(
+        "sm3",
+        "pytorch_optimizer 4.1.0, SM3",
+        lambda p, h: po.SM3(p, h["lr"], momentum=h["momentum"], eps=h["eps"]),
+    ),
+    row(
+        "came",
+        "pytorch_optimizer 4.1.0, CAME",
+        lambda p, h: po.CAME(
+            p,
+            h["lr"],
+            betas=(h["beta1"], h["beta2"], h["beta3"]),
+            clip_threshold=h["clip"],
+            eps1=h["eps1"],
+            eps2=h["eps2"],
+        ),
     ),
 ]

@@ -3,7 +3,99 @@
 from timm import optim
 from witnessing import Witness, torch_optimizer
 
+
+def rms(h):
+    named = {"alpha": h["rho"], "momentum": h["momentum"], "eps": h["eps"]}
+    return {"lr": h["lr"], **named}
+
+
+def betas(h):
+    return {"lr": h["lr"], "betas": (h["beta1"], h["beta2"]), "eps": h["eps"]}
+
+
+def adan(h):
+    named = {"eps": h["eps"], "weight_decay": h["weight_decay"]}
+    return {"lr": h["lr"], "betas": (h["beta1"], h["beta2"], h["beta3"]), **named}
+
+
 WITNESSES = [
+    Witness(
+        "lars",
+        "timm 1.0.31, timm.optim.Lars",
+        torch_optimizer(
+            lambda p, h: optim.Lars(
+                p,
+                h["lr"],
+                momentum=h["momentum"],
+                weight_decay=h["weight_decay"],
+                trust_coeff=h["trust"],
+                eps=0.0,
+                always_adapt=True,
+            )
+        ),
+        dialect="rate-outside",
+    ),
+    Witness(
+        "lamb",
+        "timm 1.0.31, timm.optim.Lamb",
+        torch_optimizer(
+            lambda p, h: optim.Lamb(
+                p,
+                h["lr"],
+                betas=(h["beta1"], h["beta2"]),
+                eps=h["eps"],
+                weight_decay=h["weight_decay"],
+                max_grad_norm=None,
+            )
+        ),
+    ),
+    Witness(
+        "lamb",
+        "timm 1.0.31, timm.optim.Lamb",
+        torch_optimizer(
+            lambda p, h: optim.Lamb(
+                p,
+                h["lr"],
+                betas=(h["beta1"], h["beta2"]),
+                eps=h["eps"],
+                weight_decay=h["weight_decay"],
+                max_grad_norm=None,
+            )
+        ),
+        hyper={"weight_decay": 0.0},
+        dialect="no-decay-no-ratio",
+    ),
+    Witness(
+        "novograd",
+        "timm 1.0.31, timm.optim.NvNovoGrad",
+        torch_optimizer(
+            lambda p, h: optim.NvNovoGrad(
+                p,
+                h["lr"],
+                betas=(h["beta1"], h["beta2"]),
+                eps=h["eps"],
+                weight_decay=h["weight_decay"],
+            )
+        ),
+        dialect="starts-at-the-first-gradient",
+        tolerance=1e-6,  # its second moment is in float32, whatever the parameter is
+    ),
+    Witness(
+        "novograd",
+        "timm 1.0.31, timm.optim.NvNovoGrad",
+        torch_optimizer(
+            lambda p, h: optim.NvNovoGrad(
+                p,
+                h["lr"],
+                betas=(h["beta1"], h["beta2"]),
+                eps=h["eps"],
+                weight_decay=h["weight_decay"],
+                grad_averaging=True,
+            )
+        ),
+        dialect="averaged",
+        tolerance=1e-6,
+    ),
     Witness(
         "lion",
         "timm 1.0.31, timm.optim.Lion",
@@ -12,5 +104,55 @@ WITNESSES = [
                 p, h["lr"], betas=(h["beta1"], h["beta2"]), weight_decay=h["weight_decay"]
             )
         ),
+    ),
+    Witness(
+        "rmsprop_tf",
+        "timm 1.0.31, timm.optim.RMSpropTF",
+        torch_optimizer(lambda p, h: optim.RMSpropTF(p, **rms(h))),
+    ),
+    Witness(
+        "rmsprop_tf",
+        "timm 1.0.31, timm.optim.RMSpropTF",
+        torch_optimizer(lambda p, h: optim.RMSpropTF(p, **rms(h), lr_in_momentum=False)),
+        dialect="rate-outside",
+    ),
+    Witness(
+        "nadam_constant",
+        "timm 1.0.31, timm.optim.NAdamW",
+        torch_optimizer(lambda p, h: optim.NAdamW(p, **betas(h), weight_decay=0.0)),
+        dialect="one-correction",
+    ),
+    Witness(
+        "adabelief",
+        "timm 1.0.31, timm.optim.AdaBelief",
+        torch_optimizer(lambda p, h: optim.AdaBelief(p, **betas(h), rectify=False)),
+    ),
+    Witness(
+        "adan",
+        "timm 1.0.31, timm.optim.Adan",
+        torch_optimizer(lambda p, h: optim.Adan(p, **adan(h))),
+    ),
+    Witness(
+        "adan",
+        "timm 1.0.31, timm.optim.Adan",
+        torch_optimizer(lambda p, h: optim.Adan(p, **adan(h), no_prox=True)),
+        dialect="decay-before-the-step",
+    ),
+    Witness(
+        "adafactor",
+        "timm 1.0.31, timm.optim.Adafactor",
+        torch_optimizer(
+            lambda p, h: optim.Adafactor(
+                p,
+                eps=h["eps1"],
+                eps_scale=h["eps2"],
+                clip_threshold=h["clip"],
+                decay_rate=-h["beta2_decay"],
+                min_dim_size_to_factor=1,
+            )
+        ),
+        hyper={"lr": 0.01},  # its own
+        dialect="leading-axes",
+        shape=(4, 2, 3),
     ),
 ]

@@ -13,6 +13,19 @@ def row(rule, what, factory, **options):
 
 
 WITNESSES = [
+    row(
+        "adafactor",
+        "torch.optim.Adafactor",
+        lambda p, h: optim.Adafactor(
+            p,
+            h["lr"],
+            beta2_decay=-h["beta2_decay"],
+            eps=(h["eps1"], h["eps2"]),
+            d=h["clip"],
+        ),
+        dialect="floors-as-clamps",
+        rates=True,
+    ),
     row("adam", "torch.optim.Adam", lambda p, h: optim.Adam(p, **betas(h))),
     row(
         "adamw",
@@ -23,5 +36,53 @@ WITNESSES = [
         "rmsprop",
         "torch.optim.RMSprop",
         lambda p, h: optim.RMSprop(p, h["lr"], alpha=h["rho"], eps=h["eps"]),
+    ),
+    row(
+        "ema_momentum",
+        "torch.optim.SGD",
+        lambda p, h: optim.SGD(p, h["lr"] * (1 - h["momentum"]), momentum=h["momentum"]),
+    ),
+    row(
+        "damped_momentum",
+        "torch.optim.SGD",
+        lambda p, h: optim.SGD(p, h["lr"], h["momentum"], h["dampening"]),
+    ),
+    row(
+        "nesterov_lookahead",
+        "torch.optim.SGD",
+        lambda p, h: optim.SGD(p, h["lr"], momentum=h["momentum"]),
+    ),
+    row(
+        "rmsprop_momentum",
+        "torch.optim.RMSprop",
+        lambda p, h: optim.RMSprop(
+            p, h["lr"], alpha=h["rho"], eps=h["eps"], momentum=h["momentum"]
+        ),
+    ),
+    row(
+        "rmsprop_centered",
+        "torch.optim.RMSprop",
+        lambda p, h: optim.RMSprop(
+            p, h["lr"], alpha=h["rho"], eps=h["eps"], momentum=h["momentum"], centered=True
+        ),
+        dialect="epsilon-and-rate-outside",
+    ),
+    row("adamax", "torch.optim.Adamax", lambda p, h: optim.Adamax(p, **betas(h))),
+    row("amsgrad", "torch.optim.Adam", lambda p, h: optim.Adam(p, **betas(h), amsgrad=True)),
+    row(
+        "adadelta",
+        "torch.optim.Adadelta",
+        lambda p, h: optim.Adadelta(p, h["lr"], rho=h["rho"], eps=h["eps"]),
+    ),
+    row(
+        "nadam",
+        "torch.optim.NAdam",
+        lambda p, h: optim.NAdam(p, **betas(h), momentum_decay=h["momentum_decay"]),
+    ),
+    row(
+        "radam",
+        "torch.optim.RAdam",
+        lambda p, h: optim.RAdam(p, **betas(h)),
+        dialect="threshold-five",
     ),
 ]

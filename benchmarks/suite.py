@@ -1,0 +1,98 @@
+"""The conformance suite
+
+What a case costs, and which share of it the implementation itself takes; the rest is the truth with
+its bound, and the comparison. Then how the time of all cases grows with the number of cases, of
+steps and of tensors: 2 is as much as twice as many.
+"""
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from goldstep.conformance.cases import asked, rules
+from goldstep.conformance.implementations import Implementation, implementation
+from goldstep.oracle import Case, Truth, judge, observe
+
+
+class Timed:
+    """A step that adds up the time which the implementation takes."""
+
+    def __init__(self, step: Any, spent: Counter[str]) -> None:
+        self.inner, self.spent = step, spent
+
+    def _timed(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            self.spent["implementation"] += time.perf_counter() - start  # type: ignore[assignment]
+
+    def __call__(self, grads: Any, **also: Any) -> Any:
+        return self._timed(self.inner, grads, **also)
+
+    def state(self) -> Any:
+        return self._timed(self.inner.state)
+
+    def load(self, params: Any, state: Any) -> None:
+        self._timed(self.inner.load, params, state)
+
+
+def judged(made: Implementation, cases: list[Case], dtype: str = "float32") -> Counter[str]:
+    """The seconds that go into each part."""
+    spent: Counter[str] = Counter()
+    start = time.perf_counter()
+    for case in cases:
+        truth = Truth(case, made.arithmetic(dtype), made.dialects)
+        seen = observe(truth, lambda *a: Timed(made.make(*a), spent))
+        judge(truth, seen)
+    spent["all"] = time.perf_counter() - start  # type: ignore[assignment]
+    return spent
+
+
+def longer(case: Case) -> Case:
+    """The same case with twice as many steps."""
+    return dataclasses.replace(
+        case,
+        id=case.id + "+",
+        grads=[*case.grads, *case.grads],
+        changes=[*case.changes, *case.changes],
+        given=[*case.given, *case.given],
+    )
+
+
+def larger(case: Case, times: int = 2) -> Case:
+    """The same case with every tensor twice."""
+
+    def twice(x: Any) -> Any:
+        return {f"{k}{i}": v for k, v in x.items() for i in range(times)}
+
+    return dataclasses.replace(
+        case, id=case.id + "*", params=twice(case.params), grads=[twice(g) for g in case.grads]
+    )
+
+
+def rows(*, quick: bool) -> Iterator[dict[str, object]]:
+    for name in ["torch"] if quick else ["torch", "optax"]:
+        made = implementation(name)
+        chosen = [r for r in rules() if made.offers(r, "float32")]
+        for rule in [r for r in ("sgd", "adam", "adamw", "muon", "muon_debiased") if r in chosen]:
+            cases = asked(rule, made.capabilities)
+            spent = judged(made, cases)
+            spent = judged(made, cases)
+            n, total = len(cases), spent["all"]
+            yield {
+                "suite": name,
+                "rule": rule,
+                "cases": n,
+                "ms a case": f"{1e3 * total / n:.1f}",
+                "implementation's own": f"{spent['implementation'] / total:.0%}",
+            } | {
+                f"twice the {what}": f"{judged(made, more)['all'] / total:.2f}"
+                for what, more in {
+                    "cases": cases * 2,
+                    "steps": [longer(c) for c in cases],
+                    "tensors": [larger(c) for c in cases],
+                }.items()
+            }

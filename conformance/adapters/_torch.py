@@ -1,0 +1,173 @@
+"""Any torch.optim.Optimizer, driven as the contract says: what adapters of its kind share."""
+
+import numpy as np
+import torch
+
+from goldstep.conformance.mapping import mapped, names, parse, placed, version_of
+from goldstep.oracle import make as reference
+from goldstep.oracle import pipeline
+
+torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
+
+scalar = "float64"  # Python's own numbers
+
+
+class Params:
+    """Level 0: parameters and gradients in, parameters out.
+
+    `build` makes the optimizer of a list of parameters; `arguments` gives what it takes beside
+    them, of our hyper-parameters.
+    """
+
+    def __init__(self, build, arguments, hyper, params):
+        self.arguments, self.hyper = arguments, dict(hyper)
+        self.params = {name: torch.nn.Parameter(torch.tensor(x)) for name, x in params.items()}
+        self.optimizer = build(list(self.params.values()), **arguments(hyper))
+
+    def __call__(self, grads, **changes):
+        if changes:
+            self.hyper |= changes
+            said = self.arguments(self.hyper)
+            for group in self.optimizer.param_groups:
+                group.update({k: x for k, x in said.items() if k in group})
+                for ours, value in changes.items():
+                    group.update(dict.fromkeys([k for k in names(ours) if k in group][:1], value))
+        for name, p in self.params.items():
+            p.grad = None if grads[name] is None else torch.tensor(grads[name])
+        self.optimizer.step()
+        return {name: p.detach().numpy().copy() for name, p in self.params.items()}
+
+    def save(self):
+        """The parameters and the optimizer's own state_dict, as a checkpoint would have them."""
+        return {k: p.detach().clone() for k, p in self.params.items()}, self.optimizer.state_dict()
+
+    def restore(self, saved):
+        params, held = saved
+        with torch.no_grad():
+            for name, p in self.params.items():
+                p.copy_(params[name])
+        self.optimizer.load_state_dict(held)
+
+
+class State(Params):
+    """Level 2. `keys` says by slot which entry of the state of a parameter it is.
+
+    A count is a tensor, but in `int:step` a number, and in `group:step` one of the whole group.
+    """
+
+    def __init__(self, build, arguments, hyper, params, keys):
+        super().__init__(build, arguments, hyper, params)
+        self.keys = keys
+
+    def state(self):
+        return {
+            name: {slot: read(self.optimizer, p, slot, key) for slot, key in self.keys.items()}
+            for name, p in self.params.items()
+        }
+
+    def load(self, params, state):
+        with torch.no_grad():
+            for name, p in self.params.items():
+                p.copy_(torch.from_numpy(params[name]))
+                held = self.optimizer.state[p]
+                held.clear()
+                for slot, key in self.keys.items():
+                    where, _, entry = key.rpartition(":")
+                    x = state[name][slot]
+                    if where == "group":
+                        self.optimizer.param_groups[0][entry] = x
+                    elif slot == "t":
+                        held[entry] = x if where == "int" else torch.tensor(float(x))
+                    else:
+                        held[entry] = torch.from_numpy(x)
+
+
+def read(optimizer, p, slot, key):
+    """One slot of the state of a parameter; what is not there yet is zero."""
+    where, _, entry = key.rpartition(":")
+    held = (optimizer.param_groups[0] if where == "group" else optimizer.state[p]).get(entry)
+    if slot == "t":
+        return 0 if held is None else int(held)
+    return torch.zeros_like(p).numpy() if held is None else held.numpy().copy()
+
+
+def driven(build, arguments, keys):
+    """A step at level 2 where the state is known, else at level 0."""
+    if keys is None:
+        return lambda hyper, params: Params(build, arguments, hyper, params)
+    return lambda hyper, params: State(build, arguments, hyper, params, keys)
+
+
+class Class:
+    """`--impl=torch:pkg.module.Class --rule=R`: an optimizer class, judged without an adapter."""
+
+    scalar = scalar
+
+    def __init__(self, text, found, rule):
+        path, said = parse(text)
+        self.rule, self.found, self.version = rule, found, version_of(found)
+        self.mapping = mapped(rule, found, said, f"torch:{path}", skip=1)
+        self.keys, seen = self._look()
+        level = f"its state is read: {seen}" if self.keys is not None else f"level 0: {seen}"
+        self.notes = [f"{rule} = {self.mapping.described()}", level]
+
+    def make(self, rule, hyper, params):
+        if rule != self.rule:
+            raise NotImplementedError(rule)
+        return driven(self.found, self.mapping.values, self.keys)(hyper, params)
+
+    def _look(self):
+        """Which entries are which slots, as a short run shows; None where it cannot be told."""
+        rule, stages = self.rule, pipeline(self.rule)
+        hyper = stages.profile("dyadic") | self.mapping.built_in
+        start = {"w": np.array([[1.0, -2.0], [0.5, 3.0], [-0.75, 0.25]])}
+        theirs = Params(self.found, self.mapping.values, hyper, start)
+        group = theirs.optimizer.param_groups[0]
+        self.capabilities = {"absences", "saves", *self._changeable(group)}
+        rows = {k: row for stage in stages.stages for k, row in stage.spec["state"].items()}
+        if stages.given or any(row["like"] not in {"theta", "1"} for row in rows.values()):
+            return None, "the state of such a rule is not looked for"
+        ours = reference(rule, hyper, dict(start))
+        for k in (1, 2, 3):
+            g = {"w": np.cos(k * np.arange(1.0, 7.0)).reshape(3, 2)}
+            out, want = theirs({"w": g["w"].copy()}), ours(g)
+        p = theirs.params["w"]
+        entries = kinds(theirs.optimizer.state[p], group, p.shape)
+        keys = {
+            slot: entries[like][name]
+            for like in entries
+            for slot, name in placed(
+                [k for k, row in rows.items() if row["like"] == like], entries[like]
+            ).items()
+        }
+        if any(key.startswith("group:") for key in keys.values()):
+            self.capabilities.discard("absences")  # one count for all
+        if missing := [slot for slot in rows if slot not in keys]:
+            return None, f"no entry of its state is known to be {', '.join(missing)}"
+        used = {key.rpartition(":")[2] for key in keys.values()}
+        if more := sorted(map(str, theirs.optimizer.state[p].keys() - used)):
+            return None, f"its state has more than the rule's: {', '.join(more)}"
+        if np.allclose(out["w"], want["w"], rtol=1e-6):  # else it is for the judge to say
+            for slot, key in keys.items():
+                got, due = read(theirs.optimizer, p, slot, key), ours.state()["w"][slot]
+                if not np.allclose(got, due, rtol=1e-5):
+                    return None, f"{key} is not what the rule calls {slot}"
+        return keys, ", ".join(f"{slot} in {key}" for slot, key in keys.items()) or "there is none"
+
+    def _changeable(self, group):
+        """The capabilities that follow from what a group of parameters holds."""
+        rows, found = pipeline(self.rule).rows(), set()
+        for theirs, ours in self.mapping.says.items():
+            if theirs in group or {*names(ours)} & group.keys():
+                found |= {n for n in rows if n in ours.strip("()").split(", ")}
+        return ["changes"] * ("lr" in found) + ["hypers"] * (found >= rows.keys())
+
+
+def kinds(held, group, shape):
+    """The entries of a state after three steps: those of the parameter's shape, and the counts."""
+    theta = {k: k for k, x in held.items() if torch.is_tensor(x) and x.shape == shape}
+    counts = {k: f"group:{k}" for k, x in group.items() if type(x) is int and x == 3}
+    for k, x in held.items():
+        if k not in theta and np.ndim(x) == 0 and x is not None and int(x) == 3:
+            counts[k] = k if torch.is_tensor(x) else f"int:{k}"
+    return {"theta": theta, "1": counts}

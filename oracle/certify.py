@@ -1,0 +1,433 @@
+"""The equations against the code: what the TeX of every tag says, and what its line computes.
+
+The reference runs with every tagged line watched. Each equation is then given what its line was
+given, and has to say what its line computed, in float64 and with 50 digits: an error is that of
+the equation where it is found, and of no other.
+
+    python -m goldstep.oracle.certify adam lion     # or: --all
+"""
+
+import argparse
+import inspect
+import math
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from goldstep import spec
+
+from . import digits, link
+from .evaluate import Scope, Value, kind_of
+from .examples import Example, examples, inner
+from .rules import iterations, module, readings
+from .tex import Equation, Node, TexError, parse
+from .watch import Record, assigned, called_by, watched
+
+ULPS = 64
+"""How far, in units in the last place of the largest element, float64 may part the two."""
+EXACT = 1e-40
+"""How far, relative to the largest element, they may be apart with 50 digits."""
+
+
+class Said(NamedTuple):
+    """The equations and the lines of a rule, by tag, in one reading of it."""
+
+    rule: str
+    tex: dict[str, str]
+    code: dict[str, str]
+    says_only: frozenset[str]
+    file: str
+
+
+def said(name: str, reading: str | None = None) -> Said:
+    s = spec.load(spec.kind_of(name), name)
+    other = readings(name)[reading] if reading else {}
+    tex = {e["tag"]: e["tex"] for e in s["equation"]} | other.get("tex", {})
+    only = (
+        frozenset(e["tag"] for e in s["equation"] if "says-only" in e) - other.get("tex", {}).keys()
+    )
+    code = link.tagged(module(name)) | other.get("code", {})
+    return Said(name, tex, code, only, f"spec/{spec.kind_of(name)}/{name}.toml")
+
+
+def placed(rule: Said, tag: str, error: TexError) -> TexError:
+    """The error, with the file, the line and the column in it, and the tag."""
+    text = (spec.FOLDER.parent / rule.file).read_text("utf-8") if spec.FOLDER.name == "spec" else ""
+    at = text.find(error.tex, max(0, text.find(f'"{tag}"')))
+    at = at if at >= 0 else text.find(error.tex)
+    where = ""
+    if at >= 0:
+        at += error.at
+        where = f":{text.count(chr(10), 0, at) + 1}:{at - text.rfind(chr(10), 0, at)}"
+    return TexError(f"{rule.file}{where}: {tag}: {error.what}", error.tex, error.at)
+
+
+def read(rule: Said, tag: str) -> Equation:
+    """An equation; of one in words only the left side, if there is one."""
+    only = tag in rule.says_only
+    try:
+        return parse(rule.tex[tag], left_only=only)
+    except TexError as e:
+        if only:
+            return Equation(rule.tex[tag], (), (), None)
+        raise placed(rule, tag, e) from None
+
+
+def unreadable(rule: Said) -> Iterator[str]:
+    """What is wrong with equations that cannot be read at all."""
+    for tag in rule.tex:
+        try:
+            read(rule, tag)
+        except TexError as e:
+            yield str(e)
+
+
+class Point(NamedTuple):
+    """One passage through a line, and its equation with all that it is given there."""
+
+    tag: str
+    equation: Equation
+    scope: Scope
+    before: dict[str, Any]
+    names: tuple[str, ...]
+    computed: tuple[Any, ...]
+    """What the line gave to its names."""
+    stated: tuple[Value, ...]
+    """What the equation says of them; nothing where it is not executed."""
+
+    @property
+    def difference(self) -> float:
+        """How far the equation is from its line, relative to the largest element."""
+        pairs = zip(self.stated, self.computed, strict=False)
+        return max((difference(v.x, x) for v, x in pairs), default=0.0)
+
+    def otherwise(self, tex: str) -> float:
+        """How far another equation is from the line: infinitely, if it is of another symbol."""
+        equation, scope = parse(tex), self.scope.copy()
+        with np.errstate(all="ignore"):
+            values = scope.values(equation)
+            if scope.targets(equation) != self.scope.targets(self.equation):
+                return math.inf
+            if scope.range(equation) != self.scope.range(self.equation):
+                return math.inf
+        return max(difference(v.x, x) for v, x in zip(values, self.computed, strict=True))
+
+
+def values(x: Any, count: int) -> tuple[Any, ...]:
+    """What a line gave to one name, or gave back of several: as many values as equations take."""
+    several = isinstance(x, tuple) and count > 1
+    return tuple(map(vector, x)) if several else (vector(x),)
+
+
+def array(x: Any) -> Any:
+    """The NumPy array of what is one, in whichever numbers it is."""
+    return x.x if isinstance(x, digits.Digits) else np.asarray(x)
+
+
+def vector(x: Any) -> Any:
+    """The tensors of a model as one vector, what holds as 1 and what does not as 0."""
+    if isinstance(x, bool | np.bool_) or str(getattr(x, "dtype", "")) == "bool":
+        return 1.0 * array(x)
+    if not isinstance(x, dict):
+        return x
+    parts = [np.ravel(array(v)) for v in x.values()]
+    joined = np.concatenate(parts)
+    return digits.Digits(joined) if joined.dtype == object else joined
+
+
+class Passed:
+    """The passages through the lines of a rule, taken out one by one, by tag."""
+
+    def __init__(self, log: list[Record]) -> None:
+        self.log, self.at, self.taken = list(log), 0, set[int]()
+
+    def next(self, tag: str) -> Record | None:
+        """The next passage through the line of `tag`, if there is one."""
+        for i, record in enumerate(self.log):
+            if record.tag == tag and i not in self.taken:
+                self.taken.add(i)
+                self.at = i + 1
+                return record
+        return None
+
+    @property
+    def now(self) -> dict[str, Any]:
+        """The names as they stand after the passage that was taken last."""
+        return self.log[self.at].before if self.at < len(self.log) else self.log[-1].after
+
+
+def chooses(equation: Equation) -> bool:
+    """Whether an equation says by itself, in cases, what holds where its line is not passed."""
+    return any(node.op == "cases" for node in nodes(equation.right))
+
+
+def nodes(tree: Any) -> Iterator[Node]:
+    """Every node of a tree."""
+    if isinstance(tree, Node):
+        yield tree
+    for part in tree.args if isinstance(tree, Node) else tree if isinstance(tree, tuple) else ():
+        yield from nodes(part)
+
+
+class Comparison:
+    """A rule, in one reading, run on examples beside its equations."""
+
+    def __init__(self, name: str, reading: str | None = None, *, exact: bool = False) -> None:
+        self.name, self.kind, self.exact = name, spec.kind_of(name), exact
+        self.spec = spec.load(self.kind, name)
+        self.said = said(name, reading)
+        self.equations = {tag: read(self.said, tag) for tag in self.said.tex}
+        self.log: list[Record] = []
+        self.module = watched(name, self.said.code, self.log, exact=exact)
+        self.names = {tag: assigned(code) for tag, code in self.said.code.items()}
+        self.number = digits.number if exact else np.float64
+
+    def call(self, e: Example) -> dict[str, Any]:
+        """Run the code, and give back what it does by the names of the specification."""
+        self.log.clear()
+        hyper = {k: self.held(v) for k, v in e.hyper.items()}
+        if self.kind == "iterations":
+            return {"return": getattr(self.module, self.name)(self.held(e.theta), **hyper)}
+        if self.kind == "schedules":
+            return {"return": self.module.value(e.theta, self.module.Hyper(**hyper))}
+        state = self.module.State(*map(self.held, e.state))
+        given = {k: self.held(v) for k, v in e.given.items()}
+        more = [self.module.Given(**given)] if given else []
+        also = (self.module.Hyper(**hyper), *more, *inner(self.module))
+        *out, state = self.module.update(self.held(e.theta), self.held(e.g), state, *also)
+        return dict(state._asdict(), **dict(zip(("theta", "g"), out, strict=False)))
+
+    def held(self, x: Any) -> Any:
+        """What a caller hands to the code, in the numbers that it is to compute in."""
+        if not self.exact or isinstance(x, int | str):
+            return x
+        if isinstance(x, dict):
+            return {k: self.held(v) for k, v in x.items()}
+        return digits.Digits(x)
+
+    def scope(self, e: Example) -> Scope:
+        """All that the equations are given."""
+        count = next((k for k, row in self.spec["state"].items() if row["tex"] == "t"), None)
+        step = 1 + (int(getattr(e.state, count)) if count else 6)
+        called = {
+            k: f
+            for k, f in vars(self.module).items()
+            if isinstance(f, FunctionType) and f.__module__ == self.module.__name__
+        }
+        called |= {a: called_by(i, exact=self.exact) for a, i in iterations(self.name).items()}
+        matrices = self.spec["theta"] == "matrix"
+        scope = Scope(self.number, step, matrices=matrices, functions=called)
+        for k, row in self.spec["hyper"].items():
+            scope.declare(row["tex"], self.held(e.hyper[k]))
+        if self.kind == "iterations":
+            first = next(iter(inspect.signature(getattr(self.module, self.name)).parameters))
+            scope.declare(first.upper(), self.held(e.theta))
+            for letter, k, x in self.coefficients(int(e.hyper.get("steps", 0))):
+                scope.declare(letter, self.held(x), k)
+            return scope
+        if self.kind == "schedules":
+            scope.declare("t", e.theta)
+            return scope
+        for k, row in self.spec["state"].items():
+            self.declare(scope, row, getattr(e.state, k), step - 1)
+        for k, row in self.spec["given"].items():
+            self.declare(scope, row, e.given[k], step)
+        self.declare(scope, {"tex": r"\theta", "like": "theta"}, e.theta, step - 1)
+        for letter in "gG" if matrices else "g":
+            self.declare(scope, {"tex": letter, "like": "theta"}, e.g, step)
+        names = list(inspect.signature(self.module.update).parameters)[-len(inner(self.module)) :]
+        scope.functions |= dict(zip(names, inner(self.module), strict=False))
+        return scope
+
+    def coefficients(self, steps: int) -> Iterator[tuple[str, int, float]]:
+        """The set that the lines of this reading name, one row a step; the last goes on."""
+        said_sets = re.findall(r"\bsets\.([A-Z_]+)", " ".join(self.said.code.values()))
+        for rows in [
+            c["rows"] for c in self.spec.get("coefficients", []) if c["name"] in said_sets
+        ]:
+            for k in range(steps):
+                for letter, x in zip("abc", rows[min(k, len(rows) - 1)], strict=True):
+                    yield letter, k, x
+
+    def declare(self, scope: Scope, row: Mapping[str, Any], x: Any, at: int) -> None:
+        key = scope.key(row["tex"])
+        if key == "G" and key in scope.table:
+            return  # a state of that name: the gradient is g
+        index = None if key == "t" or key.endswith("_0") else at
+        tensor = row["like"] != "1" and not row["like"].startswith("a number of")
+        scope.declare(row["tex"], vector(self.held(x)), index, tensor=tensor)
+
+    def points(self, e: Example) -> Iterator[Point]:
+        """Every passage through a tagged line, in order; then what is given back is looked at.
+
+        Raises TexError, with its place in the file, where an equation says nothing.
+        """
+        try:
+            yield from self._points(e)
+        except TexError as error:
+            tag = next((t for t, x in self.said.tex.items() if x == error.tex), "")
+            raise placed(self.said, tag, error) from None
+
+    def _points(self, e: Example) -> Iterator[Point]:
+        with np.errstate(all="ignore"):
+            returned = self.call(e)
+        scope, passed = self.scope(e), Passed(self.log)
+        equations = list(self.equations.values())
+        for equation in scope.unrolled(equations):
+            tag = next(t for t, x in self.equations.items() if x is equation)
+            record = passed.next(tag)
+            if record is None and (equation.span or not chooses(equation)):
+                if equation.span:
+                    msg = f"the line of {tag} is passed less often than its equation says"
+                    raise LookupError(msg)
+                continue  # the code has gone another way
+            before, after = (record.before, record.after) if record else (passed.now, passed.now)
+            names = self.names[tag][-max(1, len(equation.left)) :]
+            computed = tuple(x for n in names for x in values(after[n], len(equation.left)))
+            stated = self.stated(scope, tag, equation, len(computed))
+            yield Point(tag, equation, scope.copy(), before, names, computed, stated)
+            self.keep(scope, equation, computed, stated)
+        if more := [t for t, e in self.equations.items() if e.span and passed.next(t)]:
+            msg = f"the line of {more[0]} is passed more often than its equation says"
+            raise LookupError(msg)
+        self.compare_returned(scope, returned)
+
+    def keep(
+        self,
+        scope: Scope,
+        equation: Equation,
+        computed: tuple[Any, ...],
+        stated: tuple[Value, ...],
+    ) -> None:
+        """Go on from what the line computed, so that no equation suffers from another."""
+        for i, (key, at) in enumerate(scope.targets(equation)):
+            x = computed[i]
+            if isinstance(x, tuple | list):
+                continue  # of an equation in words: no value that another could be said of
+            if stated and stated[i].kind == "s" and getattr(x, "ndim", 0):
+                x = stated[i].x  # a number, of which the code has made an array
+            x = x if getattr(x, "ndim", 0) else self.number(x)
+            kind = stated[i].kind if stated else kind_of(x, matrices=scope.matrices)
+            scope.keep(key, at, Value(kind, x))
+
+    def stated(self, scope: Scope, tag: str, equation: Equation, count: int) -> tuple[Value, ...]:
+        """What the equation says, in the scope as it stands."""
+        if not equation.right:
+            return ()
+        if count != len(equation.left):
+            msg = f"{tag} gives a value to {len(equation.left)} symbols, its line to {count}"
+            raise LookupError(msg)
+        with np.errstate(all="ignore"):
+            return tuple(scope.values(equation))
+
+    def compare_returned(self, scope: Scope, returned: dict[str, Any]) -> None:
+        """The code gives back what its equations are of: no other variable, none left out."""
+        rows = self.spec["state"]
+        for name, x in returned.items():
+            if name == "return":
+                continue  # the line that gives it back has a tag of its own
+            tex = rows[name]["tex"] if name in rows else {"theta": r"\theta", "g": "g"}[name]
+            key = scope.key(tex)
+            if name == "g" and scope.matrices and "G" in scope.table:
+                key = "G"
+            slot = scope.table[key]
+            want = (
+                slot[None]
+                if None in slot
+                else slot[max(i for i in slot if i is not None and i <= scope.step)]
+            )
+            if difference(want.x, vector(x)) != 0:
+                msg = f"what is given back as {name} is not {key}_t"
+                raise LookupError(msg)
+
+
+def difference(a: Any, b: Any) -> float:
+    """The largest difference of two arrays, relative to their largest element."""
+    # A number of Python's is what it holds, and not the decimal that it is written as.
+    a, b = (np.float64(v) if type(v) is float else v for v in (a, b))
+    x, y = (array(v) for v in (a, b))
+    if x.ndim == 0:
+        x = np.broadcast_to(x, y.shape)
+    if [n for n in x.shape if n > 1] != [n for n in y.shape if n > 1]:
+        return math.inf
+    pairs = [(p, q) for p, q in zip(x.flat, y.flat, strict=True) if not alike(p, q)]
+    if any(abs(p - q) == math.inf or p - q != p - q for p, q in pairs):
+        return math.inf
+    most = max((abs(v) for v in (*x.flat, *y.flat) if abs(v) < math.inf), default=0)
+    return float(max((abs(p - q) for p, q in pairs), default=0) / (most or 1))
+
+
+def alike(p: Any, q: Any) -> bool:
+    """Whether two numbers are one, or both none."""
+    return bool(p == q or (p != p and q != q))  # noqa: PLR0124
+
+
+def limit(*, exact: bool) -> float:
+    return EXACT if exact else ULPS * 2.0**-53
+
+
+def failures(name: str, reading: str | None = None) -> Iterator[str]:
+    """What is wrong with the equations of a rule, in one reading of it."""
+    unread = list(unreadable(said(name, reading)))
+    if unread:
+        yield from unread
+        return
+    e = None
+    try:
+        for exact in (False, True):
+            comparison, seen = Comparison(name, reading, exact=exact), set()
+            for e in examples(name, few=exact):
+                for point in comparison.points(e):
+                    off = point.difference
+                    if off > limit(exact=exact) and point.tag not in seen:
+                        seen.add(point.tag)
+                        yield told(comparison, point, e, off)
+            if seen:
+                return
+    except TexError as error:
+        yield str(error)
+    except LookupError as error:
+        yield f"{said(name).file}: {error.args[0]} ({e.what if e else reading})"
+
+
+def told(comparison: Comparison, point: Point, e: Example, off: float) -> str:
+    rule = comparison.said
+    how = "with 50 digits" if comparison.exact else "in float64"
+    return (
+        f"{rule.file}: {point.tag}: the equation and the line differ by {off:.1g} {how}\n"
+        f"    {rule.tex[point.tag]}\n    {rule.code[point.tag]}\n    example: {e.what}"
+    )
+
+
+def report(rules: list[str]) -> int:
+    """Say of each rule and dialect whether its equations are those of its lines; 1 if not all."""
+    wrong = 0
+    for name in rules:
+        dialects = [d["name"] for d in spec.load(spec.kind_of(name), name)["dialect"]]
+        for reading in [None, *dialects]:
+            found = list(failures(name, reading))
+            wrong += bool(found)
+            sys.stdout.writelines(f"{line}\n" for line in found)
+            if not found:
+                only = sorted(said(name, reading).says_only)
+                beside = f"; in words only: {', '.join(only)}" if only else ""
+                whole = f"{name}, {reading}" if reading else name
+                count = len(said(name, reading).tex) - len(only)
+                sys.stdout.write(f"{whole}: {count} equations say what their lines do{beside}\n")
+    return int(bool(wrong))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rule", nargs="*", help="rules by name")
+    parser.add_argument("--all", action="store_true", help="every rule there is")
+    options = parser.parse_args()
+    return report([n for _, n in spec.every()] if options.all else options.rule)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

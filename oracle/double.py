@@ -1,0 +1,406 @@
+"""Numbers of 106 bits, each the sum of two doubles: truth where a long double is no longer than one.
+
+Dekker, "A floating-point technique for extending the available precision", 1971; Hida, Li and
+Bailey, "Library for double-double and quad-double arithmetic", 2007.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+SPLITTER = 2.0**27 + 1
+LARGE = 2.0**990
+"""Above this, a number times the splitter would overflow."""
+
+
+def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    """A + b, and by what it was rounded."""
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def split(a: Any) -> tuple[Any, Any]:
+    """A double as the sum of two of 26 bits."""
+    t = SPLITTER * a
+    high = t - (t - a)
+    return high, a - high
+
+
+def two_product(a: Any, b: Any) -> tuple[Any, Any]:
+    """A * b, and by what it was rounded."""
+    if max(np.max(np.abs(a), initial=0), np.max(np.abs(b), initial=0)) > LARGE:
+        p, e = two_product(a * 2.0**-60, b * 2.0**-60)
+        return p * 2.0**120, e * 2.0**120
+    p = a * b
+    (ah, al), (bh, bl) = split(a), split(b)
+    return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
+
+
+class DoubleDouble(NDArrayOperatorsMixin):
+    """An array of unevaluated sums `high + low`, where |low| is at most half a unit of `high`.
+
+    NumPy's functions work on it: those that the oracle uses.
+
+    >>> third = DoubleDouble(1.0) / 3
+    >>> third * 3 == 1, float(third.low)
+    (np.True_, 1.850371707708594e-17)
+    """
+
+    unit = 2.0**-102
+    """Of a single operation; functions are off by a few of them."""
+    __slots__ = ("high", "low")
+
+    def __init__(self, high: Any, low: Any = None) -> None:
+        if isinstance(high, DoubleDouble):
+            self.high, self.low = high.high, high.low
+            return
+        self.high = np.float64(high)
+        if low is None:  # what is longer than a double is parted
+            low = np.subtract(high, self.high) if np.all(np.isfinite(self.high)) else 0 * self.high
+        self.low = np.float64(low)
+
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        return np
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.high)
+
+    @property
+    def ndim(self) -> int:
+        return np.ndim(self.high)
+
+    @property
+    def size(self) -> int:
+        return int(np.size(self.high))
+
+    @property
+    def dtype(self) -> str:
+        return "double-double"
+
+    @property
+    def T(self) -> "DoubleDouble":  # noqa: N802
+        return DoubleDouble(np.transpose(self.high), np.transpose(self.low))
+
+    def __getitem__(self, key: Any) -> "DoubleDouble":
+        return DoubleDouble(self.high[key], self.low[key])
+
+    def __float__(self) -> float:
+        return float(self.high)
+
+    def __repr__(self) -> str:
+        return f"DoubleDouble({self.high!r}, {self.low!r})"
+
+    def astype(self, dtype: Any, *, copy: bool = True) -> Any:
+        return self.high.astype(dtype, copy=copy) if self.ndim else self.high.astype(dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or kwargs or ufunc not in OPERATIONS:
+            return NotImplemented
+        with np.errstate(all="ignore"):  # what is no number is found where it matters
+            return OPERATIONS[ufunc](*map(DoubleDouble, args))
+
+    def __array_function__(self, function: Any, _: Any, args: Any, kwargs: Any) -> Any:
+        if function in MOVES:
+            return DoubleDouble(
+                *(function(*_parts(args, part), **kwargs) for part in ("high", "low"))
+            )
+        if function not in FUNCTIONS:
+            return NotImplemented
+        with np.errstate(all="ignore"):
+            return FUNCTIONS[function](*args, **kwargs)
+
+
+def _parts(args: Any, part: str) -> list[Any]:
+    """The arguments with each double-double replaced by one of its parts."""
+
+    def one(x: Any) -> Any:
+        if isinstance(x, list | tuple) and any(isinstance(y, DoubleDouble) for y in x):
+            return [getattr(DoubleDouble(y), part) for y in x]
+        return getattr(x, part) if isinstance(x, DoubleDouble) else x
+
+    return [one(x) for x in args]
+
+
+def normal(high: Any, low: Any) -> DoubleDouble:
+    """The sum of two doubles of which the second is the smaller."""
+    s = high + low
+    low = low - (s - high)
+    if not np.all(np.isfinite(s)):
+        low = np.where(np.isfinite(s), low, 0.0)
+    return DoubleDouble(s, low)
+
+
+def add(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    s, e = two_sum(a.high, b.high)
+    t, f = two_sum(a.low, b.low)
+    part = normal(s, e + t)
+    return normal(part.high, part.low + f)
+
+
+def negative(a: DoubleDouble) -> DoubleDouble:
+    return DoubleDouble(-a.high, -a.low)
+
+
+def multiply(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    p, e = two_product(a.high, b.high)
+    return normal(p, e + (a.high * b.low + a.low * b.high))
+
+
+def divide(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    first = a.high / b.high
+    rest = add(a, negative(multiply(b, DoubleDouble(first))))
+    second = rest.high / b.high
+    rest = add(rest, negative(multiply(b, DoubleDouble(second))))
+    part = normal(first, second)
+    return normal(part.high, part.low + rest.high / b.high)
+
+
+def sqrt(a: DoubleDouble) -> DoubleDouble:
+    root = np.sqrt(a.high)
+    safe = np.where(root > 0, root, 1.0)
+    rest = add(a, negative(multiply(DoubleDouble(root), DoubleDouble(root))))
+    found = normal(root, rest.high / (2 * safe))
+    rest = add(a, negative(multiply(found, found)))
+    return normal(found.high, found.low + rest.high / (2 * safe))
+
+
+def choose(condition: Any, a: Any, b: Any) -> DoubleDouble:
+    a, b = DoubleDouble(a), DoubleDouble(b)
+    return DoubleDouble(np.where(condition, a.high, b.high), np.where(condition, a.low, b.low))
+
+
+def below(a: DoubleDouble, b: DoubleDouble) -> Any:
+    return (a.high < b.high) | ((a.high == b.high) & (a.low < b.low))
+
+
+def equal(a: DoubleDouble, b: DoubleDouble) -> Any:
+    return (a.high == b.high) & (a.low == b.low)
+
+
+def larger(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    return choose(below(b, a) | np.isnan(a.high), a, b)
+
+
+def smaller(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    return choose(below(a, b) | np.isnan(a.high), a, b)
+
+
+def absolute(a: DoubleDouble) -> DoubleDouble:
+    return choose(a.high < 0, negative(a), a)
+
+
+def sign(a: DoubleDouble) -> DoubleDouble:
+    return DoubleDouble(np.sign(a.high))
+
+
+def floor(a: DoubleDouble) -> DoubleDouble:
+    down = np.floor(a.high)
+    return normal(down, np.where(down == a.high, np.floor(a.low), 0.0))
+
+
+def ceil(a: DoubleDouble) -> DoubleDouble:
+    return negative(floor(negative(a)))
+
+
+def nearest(a: DoubleDouble) -> DoubleDouble:
+    """The nearest whole number, the even one of two."""
+    down = floor(a)
+    rest = add(a, negative(down))
+    half = DoubleDouble(0.5)
+    odd = np.mod(down.high, 2) == 1
+    up = below(half, rest) | (equal(rest, half) & odd)
+    return choose(up, add(down, DoubleDouble(1.0)), down)
+
+
+LN2 = DoubleDouble(0.6931471805599453, 2.319046813846299e-17)
+HALF_PI = DoubleDouble(1.5707963267948966, 6.123233995736766e-17)
+
+
+def series(x: DoubleDouble, first: DoubleDouble, square: DoubleDouble, n: int) -> DoubleDouble:
+    """First + first * square / (x (x + 1)) + ..., each term from the last; for the functions below."""
+    term = total = first
+    for k in range(n):
+        divisor = (float(x.high) + 2 * k) * (float(x.high) + 2 * k + 1)
+        term = divide(multiply(term, square), DoubleDouble(divisor))
+        total = add(total, term)
+    return total
+
+
+def expm1(a: DoubleDouble) -> DoubleDouble:
+    """exp(a) - 1 for small a."""
+    r = multiply(a, DoubleDouble(2.0**-8))
+    term = total = r
+    for k in range(2, 15):
+        term = divide(multiply(term, r), DoubleDouble(float(k)))
+        total = add(total, term)
+    for _ in range(8):
+        total = add(multiply(DoubleDouble(2.0), total), multiply(total, total))
+    return total
+
+
+def exp(a: DoubleDouble) -> DoubleDouble:
+    k = np.clip(np.rint(a.high / LN2.high), -1100, 1100)
+    rest = add(a, negative(multiply(DoubleDouble(k), LN2)))
+    found, n = add(expm1(rest), DoubleDouble(1.0)), k.astype(np.int64)
+    return DoubleDouble(np.ldexp(found.high, n), np.ldexp(found.low, n))
+
+
+def log(a: DoubleDouble) -> DoubleDouble:
+    found = DoubleDouble(np.log(a.high))
+    for _ in range(2):
+        rest = add(multiply(a, exp(negative(found))), DoubleDouble(-1.0))
+        found = add(found, rest)
+    return choose(np.isfinite(np.log(a.high)), found, DoubleDouble(np.log(a.high)))
+
+
+def waves(a: DoubleDouble) -> tuple[DoubleDouble, DoubleDouble]:
+    """Cosine and sine."""
+    k = np.rint(a.high / HALF_PI.high)
+    r = add(a, negative(multiply(DoubleDouble(k), HALF_PI)))
+    square = negative(multiply(r, r))
+    one = DoubleDouble(np.ones_like(r.high))
+    c, s = series(DoubleDouble(1.0), one, square, 14), series(DoubleDouble(2.0), r, square, 14)
+    turn = np.mod(k, 4)
+    cosine = choose(turn % 2 == 0, c, s)
+    sine = choose(turn % 2 == 0, s, c)
+    cosine = choose((turn == 1) | (turn == 2), negative(cosine), cosine)
+    return cosine, choose(turn >= 2, negative(sine), sine)
+
+
+def tanh(a: DoubleDouble) -> DoubleDouble:
+    twice = absolute(multiply(DoubleDouble(2.0), a))
+    twice = smaller(twice, DoubleDouble(200.0))
+    grown = choose(twice.high < 1, expm1(twice), add(exp(twice), DoubleDouble(-1.0)))
+    found = divide(grown, add(grown, DoubleDouble(2.0)))
+    return choose(a.high < 0, negative(found), found)
+
+
+def arctan2(y: DoubleDouble, x: DoubleDouble) -> DoubleDouble:
+    rough = DoubleDouble(np.arctan2(y.high, x.high))
+    c, s = waves(rough)
+    far = sqrt(add(multiply(x, x), multiply(y, y)))
+    off = divide(add(multiply(y, c), negative(multiply(x, s))), far)
+    return choose(far.high > 0, add(rough, off), rough)
+
+
+def power(a: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
+    whole = y.ndim == 0 and not y.low and float(y.high).is_integer() and abs(y.high) < 2**20
+    if not whole:
+        return choose((a.high == 0) & (y.high > 0), 0.0 * a.high, exp(multiply(y, log(a))))
+    found, square, n = DoubleDouble(np.ones_like(a.high)), a, abs(int(y.high))
+    while n:
+        found = multiply(found, square) if n % 2 else found
+        square, n = multiply(square, square), n // 2
+    return divide(DoubleDouble(1.0), found) if y.high < 0 else found
+
+
+def matmul(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    if b.ndim == 1:
+        return matmul(a, b[:, None])[..., 0]
+    if a.ndim == 1:
+        return matmul(a[None], b)[..., 0, :]
+    total = DoubleDouble(np.zeros(()))
+    for k in range(b.shape[-2]):
+        total = add(total, multiply(a[..., :, k, None], b[..., None, k, :]))
+    return total
+
+
+def reduced(operation: Callable[[Any, Any], DoubleDouble], empty: float | None) -> Any:
+    """An operation over all elements, or along axes, in pairs of halves."""
+
+    def reduce(a: DoubleDouble, *, axis: Any = None, keepdims: bool = False) -> DoubleDouble:
+        every = list(range(a.ndim))
+        front = every if axis is None else [every[i] for i in np.atleast_1d(axis)]
+        last = [i for i in every if i not in front]
+        kept = [1 if i in front else n for i, n in enumerate(a.shape)]
+        high, low = (np.transpose(x, front + last) for x in (a.high, a.low))
+        rest = [a.shape[i] for i in last]
+        n = math.prod(a.shape[i] for i in front)
+        b = DoubleDouble(high.reshape(n, *rest), low.reshape(n, *rest))
+        if not n:
+            b = DoubleDouble(np.full((1, *rest), empty))
+        while b.shape[0] > 1:
+            half, odd = b.shape[0] // 2, b.shape[0] % 2
+            paired = operation(b[:half], b[half : 2 * half])
+            b = np.concatenate([paired, b[-1:]]) if odd else paired
+        return np.reshape(b, kept) if keepdims else b[0]
+
+    return reduce
+
+
+def _full_like(a: Any, fill: Any) -> DoubleDouble:
+    one = DoubleDouble(fill)
+    return DoubleDouble(np.full(np.shape(a), one.high), np.full(np.shape(a), one.low))
+
+
+def _not(f: Callable[[DoubleDouble, DoubleDouble], Any]) -> Callable[..., Any]:
+    return lambda a, b: ~f(a, b)
+
+
+OPERATIONS: dict[Any, Callable[..., Any]] = {
+    np.add: add,
+    np.subtract: lambda a, b: add(a, negative(b)),
+    np.multiply: multiply,
+    np.divide: divide,
+    np.negative: negative,
+    np.positive: lambda a: a,
+    np.absolute: absolute,
+    np.sqrt: sqrt,
+    np.power: power,
+    np.exp: exp,
+    np.log: log,
+    np.cos: lambda a: waves(a)[0],
+    np.sin: lambda a: waves(a)[1],
+    np.tanh: tanh,
+    np.arctan2: arctan2,
+    np.floor: floor,
+    np.ceil: ceil,
+    np.rint: nearest,
+    np.sign: sign,
+    np.maximum: larger,
+    np.minimum: smaller,
+    np.matmul: matmul,
+    np.less: below,
+    np.greater: lambda a, b: below(b, a),
+    np.less_equal: lambda a, b: below(a, b) | equal(a, b),
+    np.greater_equal: lambda a, b: below(b, a) | equal(a, b),
+    np.equal: equal,
+    np.not_equal: _not(equal),
+    np.isfinite: lambda a: np.isfinite(a.high),
+}
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.where: choose,
+    np.sum: reduced(add, 0.0),
+    np.prod: reduced(multiply, 1.0),
+    np.max: reduced(larger, None),
+    np.min: reduced(smaller, None),
+    np.round: nearest,
+    np.full_like: _full_like,
+    np.zeros_like: lambda a: _full_like(a, 0.0),
+    np.shape: lambda a: a.shape,
+    np.size: lambda a: a.size,
+    np.ndim: lambda a: a.ndim,
+}
+
+MOVES = {
+    np.reshape,
+    np.transpose,
+    np.matrix_transpose,
+    np.expand_dims,
+    np.squeeze,
+    np.broadcast_to,
+    np.flip,
+    np.roll,
+    np.tril,
+    np.triu,
+    np.diagonal,
+    np.ravel,
+    np.concatenate,
+    np.stack,
+}

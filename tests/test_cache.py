@@ -1,0 +1,120 @@
+"""What is kept on disk is what was computed, or is made again."""
+
+import concurrent.futures
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from goldstep.conformance.cases import asked
+from goldstep.oracle import Arithmetic, Truth, cache
+from goldstep.oracle.rounding import Bounded
+
+RULES = ("adam", "muon", "clip_by_global_norm+adam", "sgd")
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("GOLDSTEP_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def question(rule="adam"):
+    return asked(rule, {"changes", "absences"})[0]
+
+
+def entries(root):
+    return [path for path in root.rglob("*") if path.is_file()]
+
+
+def assert_same(one, other):
+    for a, b in zip(one, other, strict=True):
+        slots = [sorted(m.slots(), key=lambda at: at[:2]) for m in (a, b)]
+        for (*at, x), (*where, y) in zip(*slots, strict=True):
+            assert at == where
+            assert type(x) is type(y)
+            if isinstance(x, Bounded):
+                assert x.host == y.host
+                np.testing.assert_array_equal(x.error, y.error)
+            np.testing.assert_array_equal(getattr(x, "value", x), getattr(y, "value", y))
+
+
+def assert_kept(case, arithmetic):
+    true, kept = Truth(case, arithmetic), cache.Kept(case, arithmetic)
+    assert_same(true.golden(), kept.golden())
+    assert_same(true.forced(true.golden()), kept.forced(kept.golden()))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("rule", RULES)
+def test_what_is_found_is_what_would_be_computed(rule, dtype, root):
+    for _ in "computed", "found":
+        assert_kept(question(rule), Arithmetic(dtype))
+        assert len(entries(root)) == 1
+
+
+def test_it_is_found_and_not_computed_again(monkeypatch):
+    cache.Kept(question(), Arithmetic("float32")).golden()
+    monkeypatch.setattr(Truth, "_advance", None)
+    assert cache.Kept(question(), Arithmetic("float32")).golden()
+
+
+def test_another_question_has_another_name():
+    case = question()
+    asks = [
+        Truth(case, Arithmetic("float64")),
+        Truth(case, Arithmetic("float32")),
+        Truth(case, Arithmetic("float32", "float64")),
+        Truth(case, Arithmetic("float64"), {"adam": "epsilon-hat"}),
+        Truth(question("sgd"), Arithmetic("float64")),
+        *(Truth(c, Arithmetic("float64")) for c in asked("adam", {"changes"})[1:]),
+    ]
+    assert len({cache.question(truth) for truth in asks}) == len(asks)
+
+
+def test_other_sources_have_other_names(monkeypatch):
+    truth = Truth(question(), Arithmetic("float64"))
+    before = cache.question(truth)
+    monkeypatch.setattr(cache, "sources", lambda: b"others")
+    assert cache.question(truth) != before
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda d: d[:-9], lambda d: d[:99] + b"?" + d[100:], lambda _: b""]
+)
+def test_an_entry_that_was_harmed_is_made_again(harm, root):
+    cache.Kept(question(), Arithmetic("float64")).golden()
+    (path,) = entries(root)
+    whole = path.read_bytes()
+    path.write_bytes(harm(whole))
+    assert_kept(question(), Arithmetic("float64"))
+    assert path.read_bytes() == whole
+
+
+def test_a_folder_that_cannot_be_written_is_no_failure(root, monkeypatch):
+    blocked = root / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("GOLDSTEP_CACHE", str(blocked))
+    assert_kept(question(), Arithmetic("float64"))
+
+
+def test_the_entries_of_old_sources_are_deleted(root):
+    for name in ("one", "two", "three"):
+        (root / name).mkdir()
+    cache.folder.cache_clear()
+    cache.Kept(question(), Arithmetic("float64")).golden()
+    assert len(list(root.iterdir())) == cache.KEPT
+
+
+def ask(_):
+    case = question("l2+adam")
+    kept = cache.Kept(case, Arithmetic("float64"))
+    return [float(np.sum(x)) for m in kept.golden() for _, slot, x in m.slots() if slot == "theta"]
+
+
+def test_two_processes_share_a_folder(root):
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=spawn) as pool:
+        answers = list(pool.map(ask, range(6)))
+    assert all(answer == answers[0] for answer in answers)
+    assert len(entries(root)) == 1

@@ -1,0 +1,303 @@
+"""Every way in: a class or factory without an adapter, three lines in a test, any language."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from goldstep import conformance
+from goldstep.conformance.implementations import UnusableError, implementation
+from goldstep.conformance.mapping import MappingError, mapped, parse, placed
+from goldstep.conformance.process import Program
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "docs" / "examples"
+AUTHOR = """
+import torch
+
+
+class AdamW(torch.optim.Optimizer):
+    def __init__(self, params, learning_rate=1e-3, betas=(0.9, 0.999), epsilon=1e-8, wd=0.01):
+        super().__init__(params, dict(lr=learning_rate, betas=betas, epsilon=epsilon, wd=wd))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            b1, b2 = group["betas"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                s = self.state[p]
+                if not s:
+                    s.update(step=0, mu=torch.zeros_like(p), nu=torch.zeros_like(p))
+                s["step"] += 1
+                s["mu"].lerp_(p.grad, 1 - b1)
+                s["nu"].mul_(b2).addcmul_(p.grad, p.grad, value=1 - b2)
+                rate = group["lr"] / (1 - b1 ** s["step"])
+                root = (s["nu"] / (1 - b2 ** s["step"])).sqrt() + group["epsilon"]
+                p.mul_(1 - group["lr"] * group["wd"])
+                p.addcdiv_(s["mu"], root, value=-rate)
+"""
+WRONG = AUTHOR.replace("p.mul_(1 - group", "after = (1 - group").replace(
+    "value=-rate)", "value=-rate).mul_(after)"
+)
+
+
+@pytest.fixture
+def judge(tmp_path):
+    """Run the suite in a folder with files of an author's; gives (exit code, output)."""
+
+    def run(files, *options, program=("-m", "goldstep.conformance"), env=None):
+        for name, text in files.items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, *program, *options],
+            cwd=tmp_path,
+            env=os.environ | (env or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def test_an_author_s_class_of_torch_is_judged_without_an_adapter(judge):
+    pytest.importorskip("torch", reason="NOT RUN: torch is not installed")
+    options = ["--impl=torch:mylib.AdamW", "--rule=adamw", "--case=adamw/designed-ties/*"]
+    code, output = judge({"mylib.py": AUTHOR}, *options)
+    assert code == 0, output
+    mapping = "adamw = AdamW(betas=(beta1, beta2), learning_rate=lr, epsilon=eps, wd=weight_decay)"
+    assert mapping in output
+    assert "its state is read: m in mu, v in nu, t in int:step" in output
+    assert re.search(r"adamw +adamw +2 +\d+ +0\.\d+ +conforms", output)
+
+
+def test_the_mistake_of_an_author_s_class_is_named(judge):
+    pytest.importorskip("torch", reason="NOT RUN: torch is not installed")
+    options = ["--impl=torch:mylib.AdamW", "--rule=adamw", "--dtype=float64"]
+    code, output = judge({"mylib.py": WRONG}, *options, "--case=adamw/*shocks*")
+    assert code == 1
+    assert "it is the trap decay-after-the-step of adamw" in output
+    assert len(re.findall("got  ", output)) == 1  # one failure for one cause
+    assert re.search("CAUSE of [0-9]+ cases: adamw: does not conform: it is the trap", output)
+
+
+def test_a_factory_of_optax_is_judged_without_an_adapter(judge):
+    pytest.importorskip("optax", reason="NOT RUN: optax is not installed")
+    library = "import optax\n\ndef mine(step_size, b_1=0.9, beta2=0.99, wd=0.1):\n"
+    library += "    return optax.lion(step_size, b_1, beta2, weight_decay=wd)\n"
+    options = ["--rule=lion", "--dtype=float64", "--case=lion/*ties*"]
+    code, output = judge({"mylib.py": library}, "--impl=optax:mylib.mine(b_1=beta1)", *options)
+    assert code == 0, output
+    assert "lion = mine(b_1=beta1, beta2=beta2, step_size=lr, wd=weight_decay)" in output
+    assert "its state is read: m in mu" in output
+
+
+def test_three_lines_in_an_author_s_own_test_file_are_enough(judge):
+    pytest.importorskip("torch", reason="NOT RUN: torch is not installed")
+    lines = [
+        '@conformance.parametrize(mylib.AdamW, rule="adamw")',
+        "def test_adamw(question):",
+        "    question.check()",
+    ]
+    test = "\n".join(["import mylib", "from goldstep import conformance", "", *lines, ""])
+    for library, expected in ((AUTHOR, 0), (WRONG, 1)):
+        files = {"mylib.py": library, "test_mine.py": test}
+        code, output = judge(files, "-q", "-k", "shocks", program=("-m", "pytest"))
+        assert code == expected, output
+    assert "it is the trap decay-after-the-step of adamw" in output
+
+
+@conformance.parametrize("reference", rule="lion")
+def test_the_decorator_takes_what_impl_takes(question):
+    question.check()
+
+
+def test_a_dialect_is_claimed_on_the_command_line(judge):
+    pytest.importorskip("torch", reason="NOT RUN: torch is not installed")
+    options = [
+        "--impl=torch:torch.optim.SGD",
+        "--rule=heavy_ball",
+        "--case=heavy_ball/*ties*changing*",
+    ]
+    code, output = judge({}, *options)
+    assert code == 1
+    assert "conforms to dialect rate-outside, claims heavy_ball" in output
+    code, output = judge({}, *options, "--dialect=heavy_ball=rate-outside")
+    assert code == 0, output
+
+
+def adam(params, lr, beta_1=0.9, b2=0.999, *, tiny=1e-8, amsgrad=False): ...
+
+
+def test_parameters_are_known_by_the_names_that_libraries_use():
+    made = mapped("adam", adam, {}, "torch:x.adam", skip=1)
+    assert made.values({"lr": 1.0, "beta1": 0.5, "beta2": 0.75, "eps": 2.0}) == {
+        "lr": 1.0,
+        "beta_1": 0.5,
+        "b2": 0.75,
+        "tiny": 2.0,
+    }
+    assert made.left == ("amsgrad=False",)
+
+
+def without_floor(params, lr, betas): ...
+
+
+def either(params, lr, wd, decay, betas, eps): ...
+
+
+def needs_more(params, lr, betas, eps, horizon): ...
+
+
+@pytest.mark.parametrize(
+    ("rule", "made", "said", "says"),
+    [
+        ("adam", without_floor, "", r"no parameter that is known to be eps .*m\.f\(eps=1e-8\)"),
+        ("adamw", either, "", r"weight_decay of adamw may be wd or decay .*m\.f\(wd=weight_decay"),
+        ("adam", needs_more, "", r"needs 'horizon'.*m\.f\(horizon=\.\.\.\)"),
+        ("adam", adam, "(nothing=lr)", "has no parameter 'nothing'; it takes lr, beta_1"),
+        ("adam", adam, "(tiny=floor)", "adam has no hyper-parameter 'floor'; it has lr"),
+    ],
+)
+def test_what_cannot_be_mapped_says_how_to_give_it(rule, made, said, says):
+    with pytest.raises(MappingError, match=says):
+        mapped(rule, made, parse(f"m.f{said}")[1], "torch:m.f", skip=1)
+
+
+def test_what_is_said_of_a_parameter_goes_before_its_name():
+    _, said = parse("m.f(tiny=eps**0.5, amsgrad=True)")
+    made = mapped("adam", adam, said, "torch:m.f", skip=1)
+    values = made.values({"lr": 1.0, "beta1": 0.5, "beta2": 0.75, "eps": 4.0})
+    assert (values["tiny"], values["amsgrad"]) == (2.0, True)
+
+
+def test_what_a_library_has_built_in_is_not_asked_with_another_value():
+    made = mapped("adam", without_floor, parse("m.f(eps=1e-8)")[1], "torch:m.f", skip=1)
+    hyper = {"lr": 1.0, "beta1": 0.5, "beta2": 0.75, "eps": 1e-8}
+    assert "eps" not in made.values(hyper)
+    with pytest.raises(NotImplementedError, match="eps = 1e-08 built in"):
+        made.values(hyper | {"eps": 0.5})
+
+
+def test_a_slot_is_known_by_its_name_in_libraries():
+    assert placed(["m", "v"], {"exp_avg", "exp_avg_sq"}) == {"m": "exp_avg", "v": "exp_avg_sq"}
+    assert placed(["m", "v"], {"momentum_buffer"}) == {"m": "momentum_buffer"}
+
+
+@pytest.mark.parametrize(
+    ("name", "rules", "says"),
+    [
+        ("torch:json.dumps", [], "say which rule it is, as in --rule=adamw"),
+        ("torch:json.nothing", ["adam"], "module json has no class or function nothing"),
+        ("torch:dumps", ["adam"], "give its module too"),
+        ("torch:json.dumps(3)", ["adam"], "give each parameter by name"),
+        ("torch:json.dumps", ["adamm"], "no rule 'adamm'"),
+        ("torch:json.", ["adam"], "is no dotted name"),
+    ],
+)
+def test_a_class_that_cannot_be_had_says_why(name, rules, says):
+    with pytest.raises(UnusableError, match=says):
+        implementation(name, rules)
+
+
+def test_the_examples_are_short():
+    for path in EXAMPLES.iterdir():
+        assert len(path.read_text(encoding="utf-8").splitlines()) < 80, path
+
+
+def test_a_program_in_c_conforms(judge, tmp_path):
+    compiler = shutil.which("cc") or pytest.skip("NOT RUN: there is no C compiler")
+    warnings = ["-Wall", "-Wextra", "-Werror", "-O2"]
+    source = EXAMPLES / "adam.c"
+    subprocess.run([compiler, *warnings, "-o", tmp_path / "adam", source, "-lm"], check=True)
+    code, output = judge({}, "--impl=cmd:./adam", "--case=adam/*absences*")
+    assert code == 0, output
+    assert re.search(r"adam +adam +0 +\d+ +0\.\d+ +conforms", output)
+
+
+def test_a_program_in_javascript_conforms(judge):
+    node = shutil.which("node") or pytest.skip("NOT RUN: there is no node")
+    code, output = judge({}, f"--impl=cmd:{node} {EXAMPLES / 'adam.mjs'}", "--case=adam/*absences*")
+    assert code == 0, output
+    assert re.search(r"adam +adam +2 +\d+ +0\.\d+ +conforms", output)
+
+
+PROGRAM = """
+import json, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["op"] == "hello":
+        HELLO
+        print(json.dumps({"protocol": 1, "rules": ["sgd"]}), flush=True)
+    elif request["op"] == "make":
+        params, lr = request["params"], request["hyper"]["lr"]
+        print("{}", flush=True)
+    else:
+        STEP
+"""
+
+
+@pytest.mark.parametrize(
+    ("hello", "step", "says"),
+    [
+        ("pass", "sys.exit(3)", "crashes: the program ended instead of an answer to step: exit"),
+        ("pass", "time.sleep(60)", "hangs: the program does not answer step: 1 s have passed"),
+        ("pass", "print('Step 1!', flush=True)", "garbage: the answer to step is no JSON object"),
+        ("pass", "print('{}', flush=True)", "garbage: the answer to step is not as docs/protocol"),
+        (
+            "pass",
+            'print(\'{"error": "no memory"}\', flush=True)',
+            "reports an error: the program answers step with an error: no memory",
+        ),
+    ],
+)
+def test_a_program_that_goes_wrong_gets_a_verdict_of_its_own(judge, hello, step, says):
+    program = PROGRAM.replace("HELLO", hello).replace("STEP", step)
+    options = [f"--impl=cmd:{sys.executable} bad.py", "--rule=sgd"]
+    code, output = judge({"bad.py": program}, *options, env={"GOLDSTEP_LIMIT": "1"})
+    assert code == 1
+    assert says in output
+
+
+@pytest.mark.parametrize(
+    ("hello", "says"),
+    [
+        ("time.sleep(60)", "the program does not answer hello: 1 s have passed"),
+        ("print('Loading...', flush=True)", "the answer to hello is no JSON object: 'Loading"),
+        ("import no_such_module", "exit code 1. .*No module named 'no_such_module'"),
+    ],
+)
+def test_a_program_that_does_not_start_says_so(judge, hello, says):
+    program = PROGRAM.replace("HELLO", hello)
+    options = [f"--impl=cmd:{sys.executable} bad.py", "--rule=sgd"]
+    code, output = judge({"bad.py": program}, *options, env={"GOLDSTEP_LIMIT": "1"})
+    assert code == 4
+    assert re.search(says, output, flags=re.DOTALL)
+
+
+def test_a_program_that_is_not_there_says_so(judge):
+    code, output = judge({}, "--impl=cmd:./nothing")
+    assert code == 4
+    assert "./nothing cannot be started" in output
+
+
+def test_a_program_is_started_once_and_its_end_is_seen(tmp_path):
+    (tmp_path / "good.py").write_text(
+        PROGRAM.replace("HELLO", "pass").replace("STEP", "break"), encoding="utf-8"
+    )
+    program = Program(f"{sys.executable} {tmp_path / 'good.py'}")
+    child = program.idle[0].child
+    for _ in range(3):
+        step = program.make("sgd", {"lr": 1.0}, {})
+        assert step.line.child is child
+        del step
+    program.close()
+    assert child.returncode is not None

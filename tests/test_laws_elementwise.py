@@ -1,0 +1,329 @@
+"""The laws of the rules that take each coordinate on its own, and of their like."""
+
+from itertools import accumulate, pairwise
+
+import pytest
+from laws import FAR, at_most, broken, identical, law, run, same, xp
+
+from goldstep.oracle import read
+from goldstep.reference.optimizers import adam, heavy_ball, nesterov, rmsprop, sgd
+
+
+def zeros(grads):
+    return [xp.zeros_like(g) for g in grads]
+
+
+def steps(thetas):
+    return [after - before for before, after in pairwise(thetas)]
+
+
+def highest(grads):
+    """Of each coordinate the largest gradient so far, in size."""
+    return accumulate(map(xp.abs, grads), xp.maximum)
+
+
+# ------------------------------------------------------------------- Momentum.
+
+
+@law(broken_by="a-sum")
+def test_ema_momentum_heavy_ball_at_another_rate(ema_momentum, hyper, theta, grads):
+    thetas, _ = run(ema_momentum, hyper, theta, grads)
+    slower = heavy_ball.Hyper(hyper.lr * (1 - hyper.momentum), hyper.momentum)
+    assert all(map(same, thetas, run(heavy_ball, slower, theta, grads)[0]))
+
+
+@law(broken_by="a-sum")
+def test_ema_momentum_bounded_by_the_gradients(ema_momentum, hyper, theta, grads):
+    _, states = run(ema_momentum, hyper, theta, grads)
+    assert all(at_most(xp.abs(s.m), h) for s, h in zip(states[1:], highest(grads), strict=True))
+
+
+@law(broken_by="momentum-by-the-damping")
+def test_damped_momentum_heavy_ball_undamped(damped_momentum, hyper, theta, grads):
+    thetas, _ = run(damped_momentum, hyper._replace(dampening=0.0), theta, grads)
+    expected, _ = run(heavy_ball, heavy_ball.Hyper(hyper.lr, hyper.momentum), theta, grads)
+    assert all(map(same, thetas, expected))
+
+
+@law(broken_by="damped-from-the-start")
+def test_damped_momentum_first_step_is_sgd(damped_momentum, hyper, theta, g):
+    thetas, _ = run(damped_momentum, hyper, theta, [g])
+    assert all(map(same, thetas, run(sgd, sgd.Hyper(hyper.lr), theta, [g])[0]))
+
+
+@law(broken_by="steps-from-the-parameter")
+def test_nesterov_lookahead_heavy_ball_of_the_same_gradients(
+    nesterov_lookahead, hyper, theta, grads
+):
+    thetas, _ = run(nesterov_lookahead, hyper, theta, grads)
+    assert all(map(same, thetas, run(heavy_ball, heavy_ball.Hyper(*hyper), theta, grads)[0]))
+
+
+@law(broken_by="remembers-the-point-ahead")
+def test_nesterov_lookahead_nesterov_at_the_point_ahead(nesterov_lookahead, hyper, theta, grads):
+    thetas, states = run(nesterov_lookahead, hyper, theta, grads)
+    ahead = [x + hyper.momentum * (x - s.x) for x, s in zip(thetas, states, strict=True)]
+    assert all(map(same, ahead, run(nesterov, nesterov.Hyper(*hyper), theta, grads)[0]))
+
+
+@law(broken_by="from-zero")
+def test_optimistic_gd_telescopes(optimistic_gd, hyper, theta, grads):
+    thetas, _ = run(optimistic_gd, hyper._replace(alpha=0.0), theta, grads)
+    assert same(thetas[-1], theta - hyper.lr * hyper.beta * (grads[-1] - grads[0]))
+
+
+@law(broken_by="alpha-for-both")
+def test_optimistic_gd_sgd_without_optimism(optimistic_gd, hyper, theta, grads):
+    thetas, _ = run(optimistic_gd, hyper._replace(beta=0.0), theta, grads)
+    expected, _ = run(sgd, sgd.Hyper(hyper.lr * hyper.alpha), theta, grads)
+    assert all(map(same, thetas, expected))
+
+
+@law(broken_by="gradient-not-kept")
+def test_optimistic_gd_sgd_under_a_constant_gradient(optimistic_gd, hyper, theta, grads, g):
+    thetas, _ = run(optimistic_gd, hyper, theta, [g for _ in grads])
+    expected, _ = run(sgd, sgd.Hyper(hyper.lr * hyper.alpha), theta, [g for _ in grads])
+    assert all(map(same, thetas, expected))
+
+
+# ------------------------------------------------------------------- Adaptive.
+
+
+@law(broken_by="decays-the-new")
+def test_adamax_maximum_unrolled(adamax, hyper, theta, grads):
+    _, states = run(adamax, hyper._replace(eps=0.0), theta, grads)
+    longest = xp.zeros_like(theta)
+    for i, g in enumerate(grads, 1):
+        decayed = hyper.beta2 ** (len(grads) - i) if i < len(grads) else 1.0
+        longest = xp.maximum(longest, decayed * xp.abs(g))
+    assert same(states[-1].u, longest)
+
+
+@law(broken_by="root-taken")
+def test_adamax_bounded_step(adamax, hyper, theta, grads):
+    thetas, _ = run(adamax, hyper._replace(beta1=0.0, eps=1e-300), theta, grads)
+    assert all(at_most(xp.abs(step), hyper.lr) for step in steps(thetas))
+
+
+@law(broken_by="count-from-two")
+def test_adamax_first_step_has_length_lr(adamax, hyper, theta, g):
+    hyper = hyper._replace(eps=hyper.eps + 1e-3)
+    (before, after), _ = run(adamax, hyper, theta, [g])
+    assert same(before - after, hyper.lr * g / (xp.abs(g) + hyper.eps))
+
+
+@law(broken_by="epsilon-outside-the-roots")
+def test_adadelta_first_step(adadelta, hyper, theta, g):
+    (before, after), _ = run(adadelta, hyper, theta, [g])
+    longest = xp.sqrt((1 - hyper.rho) * g * g + hyper.eps)
+    assert same(before - after, hyper.lr * hyper.eps**0.5 * g / longest)
+
+
+@law(broken_by="gradients-in-both")
+def test_adadelta_scale_of_the_gradients(adadelta, hyper, theta, grads, c):
+    thetas, _ = run(adadelta, hyper, theta, [FAR * g for g in grads])
+    scaled, _ = run(adadelta, hyper, theta, [c * FAR * g for g in grads])
+    assert all(map(same, thetas, scaled))
+
+
+@law(broken_by="rate-in-the-average")
+def test_adadelta_rate_only_scales(adadelta, hyper, theta, grads, c):
+    thetas, states = run(adadelta, hyper, theta, grads)
+    scaled, others = run(adadelta, hyper._replace(lr=c * hyper.lr), theta, grads)
+    assert all(identical(a.u, b.u) for a, b in zip(states, others, strict=True))
+    assert all(same(c * a, b) for a, b in zip(steps(thetas), steps(scaled), strict=True))
+
+
+@law(broken_by="maximum-not-kept")
+def test_amsgrad_never_falls(amsgrad, hyper, theta, grads):
+    _, states = run(amsgrad, hyper, theta, grads)
+    assert all(at_most(a.v_max, b.v_max) for a, b in pairwise(states))
+    assert all(at_most(s.v, s.v_max) for s in states)
+
+
+@law(broken_by="maximum-of-the-squares")
+def test_amsgrad_adam_under_growing_gradients(amsgrad, hyper, theta, grads):
+    growing = [xp.sqrt(sum((g * g for g in grads[:t]), xp.zeros_like(theta))) for t in (1, 2)]
+    thetas, _ = run(amsgrad, hyper, theta, growing)
+    assert all(map(same, thetas, run(adam, adam.Hyper(*hyper), theta, growing)[0]))
+
+
+@law(broken_by="maximum-of-the-squares")
+def test_amsgrad_first_step_is_adam(amsgrad, hyper, theta, g):
+    thetas, _ = run(amsgrad, hyper, theta, [g])
+    assert all(map(same, thetas, run(adam, adam.Hyper(*hyper), theta, [g])[0]))
+
+
+@law(broken_by="coefficients-swapped")
+def test_rmsprop_momentum_rmsprop_without_momentum(rmsprop_momentum, hyper, theta, grads):
+    thetas, _ = run(rmsprop_momentum, hyper._replace(momentum=0.0), theta, grads)
+    plain = rmsprop.Hyper(hyper.lr, hyper.rho, hyper.eps)
+    assert all(map(same, thetas, run(rmsprop, plain, theta, grads)[0]))
+
+
+@law(broken_by="sum-divided")
+def test_rmsprop_momentum_coasts(rmsprop_momentum, hyper, theta, grads):
+    thetas, _ = run(rmsprop_momentum, hyper, theta, [*grads, *zeros(grads)])
+    coasting = steps(thetas)[len(grads) - 1 :]
+    assert all(same(b, hyper.momentum * a) for a, b in pairwise(coasting))
+
+
+@law(broken_by="centred-gradient")
+def test_rmsprop_centered_first_step(rmsprop_centered, hyper, theta, g):
+    (before, after), _ = run(rmsprop_centered, hyper, theta, [g])
+    spread = hyper.rho * (1 - hyper.rho) * g * g + hyper.eps
+    assert same(before - after, hyper.lr * g / xp.sqrt(spread))
+
+
+@law(broken_by="a-sum-that-decays")
+def test_rmsprop_tf_remembers_the_one(rmsprop_tf, hyper, theta, grads):
+    _, states = run(rmsprop_tf, hyper, theta, grads)
+    plain = rmsprop.Hyper(hyper.lr, hyper.rho, hyper.eps)
+    _, others = run(rmsprop, plain, theta, grads)
+    for t, (a, b) in enumerate(zip(states, others, strict=True)):
+        assert same(a.v, b.v + (hyper.rho**t if t else 1.0))
+
+
+@law(broken_by="average-for-sum")
+def test_rmsprop_tf_sgd_below_one(rmsprop_tf, hyper, theta, g):
+    thetas, _ = run(rmsprop_tf, hyper._replace(rho=xp.scalar(0.75)), theta, [g / FAR])
+    rate = hyper.lr / (0.75 + hyper.eps) ** 0.5
+    assert all(map(same, thetas, run(sgd, sgd.Hyper(rate), theta, [g / FAR])[0]))
+
+
+def scaled(rule, hyper, theta, grads, c):
+    """The parameters where the gradients and the floor are both multiplied by c."""
+    return run(rule, hyper._replace(eps=c * hyper.eps), theta, [c * g for g in grads])[0]
+
+
+@law(broken_by={"nadam.10": "theta = theta - lr * (m_hat + g_hat) / xp.sqrt(v_hat + eps)"})
+def test_nadam_scale_invariance(nadam, hyper, theta, grads, c):
+    thetas, _ = run(nadam, hyper, theta, grads)
+    assert all(map(same, thetas, scaled(nadam, hyper, theta, grads, c)))
+
+
+@law(broken_by="product-not-kept")
+def test_nadam_half_the_momentum_without_decay(nadam, hyper, theta, grads):
+    _, states = run(nadam, hyper._replace(momentum_decay=0.0), theta, grads)
+    for t, s in enumerate(states[1:], 1):
+        assert same(s.prod * xp.tensor(1.0), (hyper.beta1 / 2) ** t * xp.tensor(1.0))
+
+
+@law(broken_by="same-momentum-for-both")
+def test_nadam_first_step(nadam, hyper, theta, g):
+    (before, after), _ = run(nadam, hyper, theta, [g])
+    one, two = (hyper.beta1 * (1 - 0.5 * 0.96 ** (t * hyper.momentum_decay)) for t in (1, 2))
+    ahead = (1 - hyper.beta1) * two / (1 - one * two) + 1
+    assert same(before - after, hyper.lr * ahead * g / (xp.abs(g) + hyper.eps))
+
+
+@law(broken_by={"nadam_constant.8": "theta = theta - lr * u / xp.sqrt(v_hat + eps)"})
+def test_nadam_constant_scale_invariance(nadam_constant, hyper, theta, grads, c):
+    thetas, _ = run(nadam_constant, hyper, theta, grads)
+    assert all(map(same, thetas, scaled(nadam_constant, hyper, theta, grads, c)))
+
+
+@law(broken_by={"nadam_constant.7": "u = b1 * m_hat + g_hat"})
+def test_nadam_constant_adam_in_the_long_run(nadam_constant, hyper, theta, g):
+    m, v = g, g * g
+    after, _ = nadam_constant.update(theta, g, nadam_constant.State(m, v, 2**20), hyper)
+    expected, _ = adam.update(theta, g, adam.State(m, v, 2**20), adam.Hyper(*hyper))
+    assert same(after, expected)
+
+
+@law(broken_by={"nadam_constant.6": "v_hat = v"})
+def test_nadam_constant_adam_without_momentum(nadam_constant, hyper, theta, grads):
+    hyper = hyper._replace(beta1=0.0)
+    thetas, _ = run(nadam_constant, hyper, theta, grads)
+    assert all(map(same, thetas, run(adam, adam.Hyper(*hyper), theta, grads)[0]))
+
+
+@law(broken_by="adam-from-the-start")
+def test_radam_first_step_is_sgd(radam, hyper, theta, g):
+    thetas, _ = run(radam, hyper, theta, [g])
+    assert all(map(same, thetas, run(sgd, sgd.Hyper(hyper.lr), theta, [g])[0]))
+
+
+@law(broken_by="adam-from-the-start")
+def test_radam_always_momentum_where_the_average_is_short(radam, hyper, theta, grads, share, c):
+    hyper = hyper._replace(beta2=0.59 * share)
+    thetas, _ = run(radam, hyper, theta, grads)
+    others, _ = run(radam, hyper._replace(beta2=0.3 * share, eps=c), theta, grads)
+    assert all(map(identical, thetas, others))
+
+
+@law(broken_by="momentum-uncorrected")
+def test_radam_rho_is_one_at_first(radam, hyper, theta, grads):
+    hyper, grads = hyper._replace(beta2=xp.scalar(0.96875)), grads[:3]
+    thetas, states = run(radam, hyper, theta, grads)
+    for t, (step, s) in enumerate(zip(steps(thetas), states[1:], strict=True), 1):
+        assert same(-step, hyper.lr * s.m / (1 - hyper.beta1**t))
+
+
+@law(broken_by="old-expectation")
+def test_adabelief_constant_gradient(adabelief, hyper, theta, grads, g):
+    hyper = hyper._replace(beta2=0.0)
+    _, states = run(adabelief, hyper, theta, [g for _ in grads])
+    for t, s in enumerate(states[1:], 1):
+        surprise = hyper.beta1**t * g
+        assert same(s.s, surprise * surprise + hyper.eps)
+
+
+@law(broken_by="no-floor-in-the-average")
+def test_adabelief_first_step(adabelief, hyper, theta, g):
+    (before, after), _ = run(adabelief, hyper, theta, [g])
+    belief = xp.sqrt((hyper.beta1 * g) ** 2 + hyper.eps / (1 - hyper.beta2))
+    assert same(before - after, hyper.lr * g / (belief + hyper.eps))
+
+
+@law(broken_by={"adabelief.2": "m = b1 * m + (1 - b1) * (g + theta)"})
+def test_adabelief_blind_to_the_past_of_the_parameter(adabelief, hyper, theta, other, grads):
+    _, states = run(adabelief, hyper, theta, grads)
+    _, others = run(adabelief, hyper, other, grads)
+    assert all(identical(a.m, b.m) for a, b in zip(states, others, strict=True))
+    assert all(identical(a.s, b.s) for a, b in zip(states, others, strict=True))
+
+
+@law(broken_by="adams-average")
+def test_yogi_moves_by_a_share_of_the_square(yogi, hyper, theta, grads):
+    _, states = run(yogi, hyper, theta, grads)
+    for (a, b), g in zip(pairwise(states), grads, strict=True):
+        moves = xp.tensor(a.v.value != (g * g).value)
+        assert same(xp.abs(b.v - a.v), (1 - hyper.beta2) * moves * g * g)
+
+
+@law(broken_by="step-of-the-difference")
+def test_yogi_adam_from_zero(yogi, hyper, theta, g):
+    thetas, _ = run(yogi, hyper._replace(initial=0.0), theta, [g])
+    uncorrected = read("adam", {"adam": "no-bias-correction"})
+    assert all(map(same, thetas, run(uncorrected, adam.Hyper(*hyper[:4]), theta, [g])[0]))
+
+
+@law(broken_by="first-difference-is-the-gradient")
+def test_adan_adam_under_a_constant_gradient(adan, hyper, theta, grads, g):
+    constant = [g for _ in grads]
+    thetas, _ = run(adan, hyper._replace(weight_decay=0.0), theta, constant)
+    plain = adam.Hyper(hyper.lr, hyper.beta1, hyper.beta3, hyper.eps)
+    assert all(map(same, thetas, run(adam, plain, theta, constant)[0]))
+
+
+@law(broken_by={"adan.9": "u = (m_hat + b2 * v_hat) / xp.sqrt(n_hat + eps)"})
+def test_adan_scale_invariance(adan, hyper, theta, grads, c):
+    thetas, _ = run(adan, hyper, theta, grads)
+    assert all(map(same, thetas, scaled(adan, hyper, theta, grads, c)))
+
+
+@law(broken_by="decay-not-proximal")
+def test_adan_zero_gradients(adan, hyper, theta, grads):
+    thetas, _ = run(adan, hyper, theta, zeros(grads))
+    for before, after in pairwise(thetas):
+        assert same(after, before / (1 + hyper.lr * hyper.weight_decay))
+
+
+# ------------------------------------------------------------------- A mistake breaks each.
+
+
+@pytest.mark.parametrize("theorem", broken(__name__))
+def test_a_mistake_breaks(theorem):
+    with pytest.raises(AssertionError):
+        theorem()
