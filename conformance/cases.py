@@ -120,6 +120,18 @@ def counted(rule: str, profile: str, hyper: Hyper, steps: int = COUNTED) -> Case
     return Case(name, rule, hyper, params, grads, [{} for _ in grads])
 
 
+def worth(case: Case, dtype: str) -> bool:
+    """Whether a case has something to show in a type.
+
+    Shapes, absences and small rates are the same in all: float64 is asked everything. Of these,
+    float32 is asked what is large, and narrower types the matrices.
+    """
+    _, trajectory, profile, _ = case.id.split("/")
+    if dtype == "float64" or trajectory not in {"designed-absences", "designed-matrices"}:
+        return True
+    return profile == "amplified" and (dtype == "float32" or trajectory == "designed-matrices")
+
+
 def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
     """The cases of a rule that fit what an implementation is capable of.
 

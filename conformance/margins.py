@@ -21,7 +21,7 @@ from goldstep import spec
 from goldstep.oracle import Arithmetic, Case, Truth, judge, observe
 from goldstep.oracle.replay import implementation
 
-from .cases import cases, rules, tried
+from .cases import cases, rules, tried, worth
 
 MEASURED = ("float64", "float32", "bfloat16")
 """The types in which it is measured how far off a trap is."""
@@ -69,7 +69,7 @@ def kills(rule: str) -> Kills:
     for pipeline in pipelines(rule):
         for case in questions(pipeline):
             trajectory = case.id.split("/")[1]
-            for dtype in MEASURED:
+            for dtype in (d for d in MEASURED if worth(case, d)):
                 for trap, caught in found.items():
                     m = margin(rule, trap, case, dtype)
                     if m > 1:

@@ -12,7 +12,7 @@ from goldstep.oracle import ContractError
 
 from . import trajectories
 from .ask import Memory
-from .cases import asked, rules
+from .cases import asked, rules, worth
 from .implementations import EVERY, Implementation, UnusableError, claiming, implementation
 from .report import REPORT, summary
 
@@ -129,7 +129,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for made, rule, offered in every:
         for case in asked(rule, made.capabilities) if offered else ():
             for dtype in offered:
-                if _wanted(f"{case.id}/{dtype}", config.option.case):
+                named = config.option.case
+                alone = len(offered) == 1
+                if (named or alone or worth(case, dtype)) and _wanted(f"{case.id}/{dtype}", named):
                     # A free run sees the logic, not the arithmetic: once is enough.
                     hard = "changes" in case.needs or "changes" not in made.capabilities
                     questions.append((made, case, dtype, hard and dtype == offered[0]))

@@ -281,7 +281,8 @@ def make(
 
 class Rounded:
     """A step of tensors in a type that NumPy does not compute in, as libraries take it: in float32,
-    and what is kept is rounded once."""
+    and what is kept is rounded once.
+    """
 
     def __init__(
         self, made: Callable[..., Stepper], rule: str, hyper: Hyper, params: Tensors

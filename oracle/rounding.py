@@ -56,7 +56,8 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
 
 def narrow(dtype: str) -> bool:
     """Whether a type is too coarse for a run: after a few steps nothing is sure of it but that each
-    step is right."""
+    step is right.
+    """
     return UNIT[dtype] > UNIT["float32"]
 
 

@@ -283,7 +283,19 @@ def pipeline(
     >>> [stage.name for stage in pipeline("lookahead+l2+signum|adam").stages]
     ['lookahead', 'l2', 'route', 'signum', 'adam']
     """
+    if wrap is None and all(isinstance(x, str) for x in (meant or {}).values()):
+        return _plain(name, frozenset((meant or {}).items()))
+    return _made(name, meant, wrap)
 
+
+@functools.lru_cache(maxsize=1024)
+def _plain(name: str, meant: frozenset[tuple[str, Any]]) -> Pipeline:
+    return _made(name, dict(meant), None)
+
+
+def _made(
+    name: str, meant: Readings | None, wrap: Callable[[FunctionType], object] | None
+) -> Pipeline:
     def stage(rule: str) -> Stage:
         return Stage(rule, spec.load(spec.kind_of(rule), rule), read(rule, meant, wrap))
 

@@ -1,6 +1,5 @@
 """torch.optim as it ships, in one parameter group, on the path that it picks itself."""
 
-import numpy as np
 import ml_dtypes
 import numpy as np
 import torch
