@@ -80,7 +80,7 @@ class Watching(Stepper):
         for tag, _, after in log:
             owner = next(s.name for s in self.pipeline.stages if tag in _tags(s.name))
             code = {**link.tagged(rules.module(owner)), **lines}[tag]
-            for name in assigned(code):
+            for name in () if code == "pass" else assigned(code):
                 for key, value in _parts(name, after[name]):
                     variable, _, of = key.partition("/")
                     tensors = [x for x in (of, tensor) if x]
@@ -282,13 +282,13 @@ def describe(
     case: Case, arithmetic: Arithmetic, meant: Readings, suite: str, places: Mapping[str, str]
 ) -> dict[str, Any]:
     """What `fixture.json` says."""
-    stages = case.pipeline.parts
     hyper = case.pipeline.check(case.hyper)
     steps = range(len(case.grads))
     equations: list[dict[str, Any]] = []
-    for stage in stages:
-        said = rules.readings(stage.name).get(meant.get(stage.name, ""), {})
-        tex, code = said.get("tex", {}), link.tagged(stage.module) | said.get("code", {})
+    for stage in case.pipeline.parts:
+        said = rules.readings(stage.name).get(str(meant.get(stage.name)), {})
+        lines = link.tagged(rules.module(stage.name))
+        tex, code = said.get("tex", {}), lines | said.get("code", {})
         equations += [
             {
                 "tag": e["tag"],
@@ -500,8 +500,11 @@ def _check_said(said: dict[str, Any], file: str) -> None:
     words = all(type(v) is str for v in said["readings"].values())
     try:
         stages = pipeline(said["rule"], said["readings"])
-    except (LookupError, ValueError, TypeError, AttributeError) as error:
-        demand(False, file, "rule", str(error))  # noqa: FBT003
+    except (LookupError, ValueError, TypeError, AttributeError):
+        msg = (
+            f"{file}: rule: {said['rule']!r} in the readings {said['readings']!r} is not known here"
+        )
+        raise FormatError(msg) from None
     known_rules = words and set(said["readings"]) <= set(stages.rules)
     demand(known_rules, file, "readings", "are of other rules")
     for tensor, info in said["tensors"].items():

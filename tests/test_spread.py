@@ -67,7 +67,7 @@ def dies_once(folder, number):
     return number * number
 
 
-def dies(number):
+def dies(_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -83,7 +83,7 @@ def processes():
 
 def test_the_part_of_a_worker_that_is_lost_is_done_again(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    import test_spread as module  # noqa: PLC0415, PLW0406 - workers must find it by this name
+    import test_spread as module  # noqa: PLC0415 - workers must find it by this name
 
     do = functools.partial(module.dies_once, str(tmp_path))
     found = dict(spread(do, range(20), processes))
@@ -93,7 +93,7 @@ def test_the_part_of_a_worker_that_is_lost_is_done_again(tmp_path, monkeypatch):
 
 def test_a_part_that_kills_every_worker_is_an_error(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    import test_spread as module  # noqa: PLC0415, PLW0406
+    import test_spread as module  # noqa: PLC0415
 
     with pytest.raises(concurrent.futures.BrokenExecutor):
         dict(spread(module.dies, range(1), processes))
@@ -133,7 +133,7 @@ def test_a_dask_cluster_gives_the_same_report_with_a_worker_killed_midway(run, m
         victims = [worker.process.pid for worker in cluster.workers.values()]
         told = []
 
-        def kill_one(done, total):
+        def kill_one(done, _):
             told.append(done)
             if len(told) == 2:
                 os.kill(victims[0], signal.SIGKILL)
