@@ -98,6 +98,12 @@ def noted(rule: str) -> Kills:
     return measured
 
 
+def best(rule: str, trap: str, dtype: str) -> float:
+    """The largest margin that was noted of a trap; 0 if nothing catches it."""
+    by = noted(rule).get(trap, {}).get(dtype, {}).get("by", {})
+    return max((_size(by, trajectory) for trajectory in by), default=0.0)
+
+
 def write(rule: str) -> Kills:
     """Measure the traps of a rule, and note it."""
     found = kills(rule)
