@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from goldstep import spec
-from goldstep.conformance import trajectories
+from goldstep.conformance import certificates, trajectories
 from goldstep.conformance.cases import COUNT
 from goldstep.conformance.margins import best, noted
 from goldstep.conformance.window import noted as window
@@ -121,8 +121,33 @@ def page(kind: str, name: str) -> str:
         what = "Independent implementations, and the largest difference of an update, relative."
         rows = ((w["what"], w["over"], f"{w['difference']:.1e}") for w in s["witness"])
         parts += ["## Witnesses", what, table(["witness", "over", "difference"], rows)]
+    parts += certificate(name, s)
     parts += [f"The whole of it: [reference/{kind}/{name}.py](../../reference/{kind}/{name}.py)."]
     return "\n\n".join(parts) + "\n"
+
+
+def certificate(name: str, s: dict[str, Any]) -> list[str]:
+    """What was measured of a rule's equations, and of rounding."""
+    measured = certificates.stored(name)
+    if measured is None:
+        return []
+    only = [e["tag"] for e in s["equation"] if "says-only" in e]
+    what = (
+        "Every equation was [computed](../tex.md) with 50 digits, beside its line in float64 on the same inputs. "
+        "The difference is in units in the last place of the largest element."
+    )
+    said = [f"In words only: {', '.join(only)}."] if only else []
+    if "rounding" in measured:
+        single, half = measured["rounding"]["float32"], measured["rounding"]["bfloat16"]
+        said.append(
+            f"A step in float32 came within {single:g} such units, its own, of one in float64; "
+            f"one whose arrays are of bfloat16, within {half:g}."
+        )
+    if s["witness"]:
+        worst = max(w["difference"] for w in s["witness"])
+        said.append(f"The worst of {len(s['witness'])} witnesses differs by {worst:.1e}.")
+    rows = [[f"{x:g}" for x in measured["equations"].values()]]
+    return ["## Certificate", what, table(measured["equations"], rows), " ".join(said)]
 
 
 def rules() -> str:

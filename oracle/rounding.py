@@ -238,6 +238,9 @@ class Bounded:
     def __rtruediv__(self, other: Number) -> "Bounded":
         return self.arithmetic.scalar(other) / self
 
+    def __floordiv__(self, other: Number) -> "Bounded":
+        return self.arithmetic.floor(self / other)
+
     def __pow__(self, exponent: Number) -> "Bounded":
         y = self.arithmetic.scalar(exponent)
         y = y if self.host else self.arithmetic.cast(y)
@@ -485,9 +488,10 @@ class Arithmetic:
 
     def asarray(self, x: Any, **_: Any) -> Bounded:
         """Constants, each rounded to the type of the tensors."""
-        value = self.truth(np.asarray(x, np.float64))
-        exact = np.vectorize(lambda one: fits(one, UNIT["bfloat16"]), otypes=[bool])(value)
-        return Bounded(self, value, np.where(exact, 0.0, self.own(size(value))))
+        given = np.asarray(x, np.float64)
+        mantissa, _ = np.frexp(given)
+        exact = np.ldexp(mantissa, 8) % 1 == 0  # in every type
+        return Bounded(self, self.truth(given), np.where(exact, 0.0, self.own(abs(given))))
 
     def eye(self, n: int, m: int | None = None, **_: Any) -> Bounded:
         return Bounded(self, self.truth(np.eye(n, m)), np.zeros((n, m or n)))
@@ -534,11 +538,12 @@ class Arithmetic:
 
     def searchsorted(self, x1: Bounded, x2: Bounded) -> Bounded:
         """Between which two of the sorted `x1` each of `x2` lies, by the index of the larger."""
-        reach = LIMIT * (x2.error + self.own(size(x2.value) + x2.error) * (x1.error.max() > 0))
-        index, least, most = (
-            np.searchsorted(x1.value, x2.value + move, side=side)  # type: ignore[call-overload]
-            for move, side in ((0, "left"), (-reach, "left"), (reach, "right"))
-        )
+        among, x = x1.value.astype(np.float64), x2.value.astype(np.float64)
+        reach = LIMIT * x2.error
+        if np.any(x1.error):
+            reach = reach + LIMIT * self.own(abs(x) + x2.error)
+        index = np.searchsorted(among, x)
+        least, most = np.searchsorted(among, x - reach), np.searchsorted(among, x + reach, "right")
         doubt = np.where(reach > 0, np.maximum(most - index, index - least), 0)
         return Bounded(self, index, doubt / LIMIT)
 
@@ -634,6 +639,13 @@ class Arithmetic:
 
     def min(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
         return -self.max(-x, axis=axis, keepdims=keepdims)
+
+    def sort(self, x: Bounded) -> Bounded:
+        # What is sorted moves by no more than the most that was brought in.
+        return Bounded(self, np.sort(x.value), np.full(x.shape, x.error.max(initial=0)))
+
+    def isfinite(self, x: Bounded) -> Doubtful:
+        return Doubtful(np.isfinite(x.value), np.zeros(x.shape))
 
     def any(self, x: Doubtful, *, axis: Any = None, keepdims: bool = False) -> Doubtful:
         over = {"axis": axis, "keepdims": keepdims}

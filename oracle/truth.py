@@ -115,7 +115,7 @@ class Truth:
         stages = pipeline(self.case.rule, self.meant, node(self.arithmetic))
         hyper = self._scalars(stages.check(self.case.hyper))
         params = self._tensors(self.layout.join(self.case.params))
-        if stages.arbitrary:
+        if stages.sampled:
             return Sampled(self.arithmetic, pipeline(self.case.rule, self.meant), hyper, params)
         if stages.scope == "element" and not stages.given:
             blocks = (
