@@ -1,9 +1,10 @@
 """torch.optim as it ships, in one parameter group, on the path that it picks itself."""
 
-import ml_dtypes
 import numpy as np
 import torch
 from torch import optim
+
+from ._torch import array, tensor
 
 torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
 
@@ -20,21 +21,6 @@ dtypes = ("float64", "float32", "bfloat16")
 scalar = "float64"  # Python's own numbers
 iteration = "bfloat16"  # whatever the type of the parameter
 capabilities = {"changes", "absences", "groups", "saves", "maximize", "mixed"}
-
-
-def tensor(x):
-    """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
-    if x.dtype == ml_dtypes.bfloat16:
-        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
-    return torch.tensor(x)
-
-
-def array(x):
-    """An array of its own, of what is in a tensor."""
-    x = x.detach().clone()
-    if x.dtype == torch.bfloat16:
-        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return x.numpy()
 
 
 def betas(h):
