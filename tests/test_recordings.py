@@ -663,3 +663,11 @@ def test_documentation_names_what_there_is():
         "rank-00000",
     ):
         assert name in text
+
+
+def test_files_that_are_wrong_at_random_are_refused_or_read_right(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    from fuzz import fuzz  # noqa: PLC0415
+
+    refused = fuzz(600, seed=1)
+    assert min(refused.values()) > 150
