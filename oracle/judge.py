@@ -57,7 +57,7 @@ def excess(got: Any, true: Any, *, lost: bool = False) -> Any:
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         error = size(got.astype(np.float64) - true.value)
         ratio = np.where(error == 0, 0.0, error / (LIMIT * true.error))
-    return np.where(np.isfinite(error) | ~judged, ratio, np.inf) * judged
+    return np.where(judged, np.where(np.isfinite(error), ratio, np.inf), 0.0)
 
 
 class Comparison:
