@@ -96,7 +96,8 @@ def page(kind: str, name: str) -> str:
     s, code = spec.load(kind, name), link.tagged(module(name))
     sources = "\n".join(f"- [{x['what']}]({x['url']})" for x in s["source"])
     takes = {"matrix": " It takes matrices.", "nonempty": " It takes tensors with elements."}
-    theta = takes.get(s["theta"], "")
+    pairs = " Complex numbers are pairs of real ones to it." * (s["complex"] != "not covered")
+    theta = takes.get(s["theta"], "") + pairs
     parts = [GENERATED, f"# {s['title']}", s["summary"], SCOPES[s["scope"]] + theta, sources]
     if "from" in s:
         parts += [difference(s)]
