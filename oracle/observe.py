@@ -32,9 +32,9 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
     """Put a case to an implementation and write down what it does.
 
     It runs free, and is forced at each step if it can be; `free=False` leaves out the free run of
-    one that can be forced, and so does a coarse type. Every array that it is given is its own to keep. Raises ContractError
-    if what it gives back has not the names, shapes and type of what it was given, and
-    NotImplementedError if it offers too little to be judged.
+    one that can be forced, and so does a coarse type. Every array that it is given is its own to
+    keep. Raises ContractError if what it gives back has not the names, shapes and type of what it
+    was given, and NotImplementedError if it offers too little to be judged.
     """
     case, layout = truth.case, truth.layout
     dtype = numpy_dtype(truth.arithmetic.dtype)

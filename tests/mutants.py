@@ -75,6 +75,9 @@ class Change(ast.NodeTransformer):
         return self.n == -1
 
     def visit_BinOp(self, node):
+        if isinstance(node.op, ast.BitOr):  # of two dicts: what is on the right replaces all
+            node.right = self.visit(node.right)
+            return node
         self.generic_visit(node)
         others = {
             ast.Add: [ast.Sub],
