@@ -97,7 +97,7 @@ def on_matrices(name: str) -> bool:
 
 
 def alone(name: str) -> bool:
-    """Whether an iteration can be asked by itself: of one matrix, and nothing of it is arbitrary."""
+    """Whether an iteration can be asked by itself: of one matrix, and nothing is arbitrary."""
     _, *more = inspect.signature(getattr(module(name), name)).parameters
     said = spec.load("iterations", name)
     return more == list(said["hyper"]) and "gauge" not in said
@@ -213,8 +213,11 @@ class Pipeline(NamedTuple):
 
     @property
     def sampled(self) -> bool:
-        """Whether the error of whole steps is sampled: where a rule says so, and where a state
-        holds singular vectors or eigenvectors, which no equation determines."""
+        """Whether the error of whole steps is sampled, and not found by running error analysis.
+
+        So it is where a rule says so, and where a state holds singular vectors or eigenvectors,
+        which no equation determines.
+        """
         rows = [row for stage in self.stages for row in stage.spec["state"].values()]
         return any("gauge" in row for row in rows) or any("sampled" in s.spec for s in self.stages)
 
