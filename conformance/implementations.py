@@ -12,7 +12,7 @@ import numpy as np
 
 from goldstep.oracle import Arithmetic, pipeline
 from goldstep.oracle.replay import Make
-from goldstep.oracle.rounding import UNIT
+from goldstep.oracle.rounding import UNIT, numpy_dtype
 from goldstep.oracle.rules import FACTOR, readings
 
 from .mapping import MappingError, parse
@@ -21,6 +21,11 @@ from .process import Program
 GROUP = "goldstep.implementations"
 ADAPTERS = Path(__file__).parent / "adapters"
 DTYPES = ("float64", "float32")
+"""The types of tensors in which an implementation is asked if it declares none."""
+
+EVERY = (*DTYPES, "bfloat16", "float16")
+"""The types in which it can be asked, the finest first."""
+
 DOORS = {"torch": "Class", "optax": "Factory"}
 """What wraps a class or factory of each kind that has no adapter, in `adapters/_<kind>.py`."""
 CAPABILITIES = {
@@ -57,6 +62,12 @@ class Implementation:
     """The type of what it computes on the host, if not that of its tensors."""
     iteration: str | None = None
     """The type in which it iterates on matrices, if not that of its tensors."""
+    compute: str | Mapping[str, str] | None = None
+    """The type in which it computes between reading tensors and writing them, if not theirs."""
+    state: str | Mapping[str, str] | None = None
+    """The type of the state that it keeps, if not that of its tensors."""
+    flush: bool = True
+    """Whether numbers below the normal ones may become zero."""
     capabilities: Collection[str] = ()
     """Which of `CAPABILITIES` it has; docs/implementers.md says what each one takes."""
     notes: Collection[str] = ()
@@ -65,7 +76,11 @@ class Implementation:
     def offers(self, rule: str, dtype: str) -> bool:
         """Whether it offers a rule; what breaks in another way than saying so is found later."""
         stages = pipeline(rule)
-        some = {"w": np.ones((2, 2), dtype)} if stages.stages else {FACTOR: np.ones((), dtype)}
+        some = (
+            {"w": np.ones((2, 2), numpy_dtype(dtype))}
+            if stages.stages
+            else {FACTOR: np.ones((), numpy_dtype(dtype))}
+        )
         try:
             self.make(rule, stages.profile("default"), some)
         except NotImplementedError:
@@ -75,8 +90,13 @@ class Implementation:
         return True
 
     def arithmetic(self, dtype: str) -> Arithmetic:
-        scalar = self.scalar if isinstance(self.scalar, str | None) else self.scalar.get(dtype)
-        return Arithmetic(dtype, scalar, self.iteration)
+        scalar, compute, state = (
+            one if isinstance(one, str | None) else one.get(dtype)
+            for one in (self.scalar, self.compute, self.state)
+        )
+        return Arithmetic(
+            dtype, scalar, self.iteration, compute=compute, state=state, flush=self.flush
+        )
 
     def claim(self, rule: str) -> str:
         """What it claims to conform to, in words: `adam`, or `epsilon-hat`."""
@@ -200,8 +220,10 @@ def _check(made: Implementation) -> None:
                 f"{', '.join(known) or 'none'}"
             )
             raise UnusableError(msg)
-    scalars = made.scalar.values() if isinstance(made.scalar, Mapping) else [made.scalar]
-    for dtype in [d for d in [*scalars, made.iteration] if d is not None]:
+    declared = [*made.dtypes, made.iteration]
+    for one in (made.scalar, made.compute, made.state):
+        declared += one.values() if isinstance(one, Mapping) else [one]
+    for dtype in [d for d in declared if d is not None]:
         if dtype not in UNIT:
             msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(UNIT)}"
             raise UnusableError(msg)

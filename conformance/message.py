@@ -89,7 +89,8 @@ def failure(truth: Truth, d: Divergence, matches: Sequence[Match], claim: str) -
         row(
             "declared",
             f"tensors {arithmetic.dtype}, host scalars {arithmetic.scalar_dtype}, "
-            f"matrix iterations {arithmetic.iteration}",
+            f"matrix iterations {arithmetic.iteration}, computed in {arithmetic.compute}, "
+            f"states {arithmetic.state}",
         ),
     ]
     return "\n".join(lines)

@@ -89,7 +89,7 @@ def question(truth: Truth) -> str:
 
 
 class Kept(Truth):
-    """A truth whose golden moments are found on disk, or else computed and put there."""
+    """A truth whose moments are found on disk, or else computed and put there."""
 
     def golden(self) -> list[Moment]:
         if self._golden is None:
@@ -102,6 +102,14 @@ class Kept(Truth):
             else:
                 keep(path, list(self.forced(super().golden())))
         return super().golden()
+
+    def free(self) -> Iterator[Moment]:
+        path = folder(root()) / f"{question(self)}-free"
+        moments = fetch(path, self.arithmetic)
+        if not moments:
+            moments = list(super().free())
+            keep(path, moments)
+        return iter(moments)
 
 
 def keep(path: Path, after: list[Moment]) -> None:

@@ -12,24 +12,28 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from goldstep import spec
+from goldstep.reference._array import namespace
 
 from . import digits, link
 from .evaluate import Scope, Value, kind_of
 from .examples import Example, examples, inner
 from .rules import iterations, module, readings
 from .tex import Equation, Node, TexError, parse
-from .watch import Record, assigned, called_by, watched
+from .watch import Record, assigned, beyond, called_by, watched
 
-ULPS = 64
+ULPS = 256
 """How far, in units in the last place of the largest element, float64 may part the two."""
 EXACT = 1e-40
 """How far, relative to the largest element, they may be apart with 50 digits."""
+MATRICES = {"matrix", "gram"}
+"""What is taken where products are those of matrices."""
 
 
 class Said(NamedTuple):
@@ -113,7 +117,8 @@ class Point(NamedTuple):
                 return math.inf
             if scope.range(equation) != self.scope.range(self.equation):
                 return math.inf
-        return max(difference(v.x, x) for v, x in zip(values, self.computed, strict=True))
+        pairs = zip(values, self.computed, strict=True)
+        return max(difference(sized(v, x).x, x) for v, x in pairs)
 
 
 def values(x: Any, count: int) -> tuple[Any, ...]:
@@ -122,15 +127,27 @@ def values(x: Any, count: int) -> tuple[Any, ...]:
     return tuple(map(vector, x)) if several else (vector(x),)
 
 
+def array(x: Any) -> Any:
+    """The NumPy array of what is one, in whichever numbers it is."""
+    return x.x if isinstance(x, digits.Digits) else np.asarray(x)
+
+
 def vector(x: Any) -> Any:
     """The tensors of a model as one vector, what holds as 1 and what does not as 0."""
     if isinstance(x, bool | np.bool_) or str(getattr(x, "dtype", "")) == "bool":
-        return 1.0 * digits.plain(x)
+        return 1.0 * array(x)
     if not isinstance(x, dict):
         return x
-    parts = [np.ravel(digits.plain(v)) for v in x.values()]
+    parts = [np.ravel(array(v)) for v in x.values()]
     joined = np.concatenate(parts)
     return digits.Digits(joined) if joined.dtype == object else joined
+
+
+def sized(value: Value, like: Any) -> Value:
+    """A multiple of the identity, of the size that it has in the code."""
+    if value.kind != "i":
+        return value
+    return Value("m", value.x * namespace(like).eye(like.shape[0]))
 
 
 class Passed:
@@ -139,14 +156,20 @@ class Passed:
     def __init__(self, log: list[Record]) -> None:
         self.log, self.at, self.taken = list(log), 0, set[int]()
 
-    def next(self, tag: str) -> Record | None:
-        """The next passage through the line of `tag`, if there is one."""
-        for i, record in enumerate(self.log):
-            if record.tag == tag and i not in self.taken:
-                self.taken.add(i)
-                self.at = i + 1
-                return record
-        return None
+    def next(self, tag: str, times: int = 0) -> Record | None:
+        """The next passage through the line of `tag`, if there is one.
+
+        Of a line that is passed several times in each of the `times` that a loop says, it is all
+        of those as one.
+        """
+        every = [i for i, record in enumerate(self.log) if record.tag == tag]
+        left = [i for i in every if i not in self.taken]
+        if not left:
+            return None
+        each = len(every) // times if times and len(every) % times == 0 else 1
+        self.taken.update(left[:each])
+        self.at = left[each - 1] + 1
+        return self.log[left[0]]._replace(after=self.log[left[each - 1]].after)
 
     @property
     def now(self) -> dict[str, Any]:
@@ -185,7 +208,8 @@ class Comparison:
         self.log.clear()
         hyper = {k: self.held(v) for k, v in e.hyper.items()}
         if self.kind == "iterations":
-            return {"return": getattr(self.module, self.name)(self.held(e.theta), **hyper)}
+            given = {k: self.held(x) for k, x in e.given.items()}
+            return {"return": getattr(self.module, self.name)(**given, **hyper)}
         if self.kind == "schedules":
             return {"return": self.module.value(e.theta, self.module.Hyper(**hyper))}
         state = self.module.State(*map(self.held, e.state))
@@ -207,14 +231,21 @@ class Comparison:
         """All that the equations are given."""
         count = next((k for k, row in self.spec["state"].items() if row["tex"] == "t"), None)
         step = 1 + (int(getattr(e.state, count)) if count else 6)
-        called = {a: called_by(i, exact=self.exact) for a, i in iterations(self.name).items()}
-        matrices = self.spec["theta"] == "matrix"
+        called: dict[str, Callable[..., Any]] = {
+            k: f
+            for k, f in vars(self.module).items()
+            if isinstance(f, FunctionType) and f.__module__ == self.module.__name__
+        }
+        calls = iterations(self.name) | {i: i for i in beyond(self.said.code)}
+        called |= {a: called_by(i, exact=self.exact) for a, i in calls.items()}
+        matrices = self.spec["theta"] in MATRICES
         scope = Scope(self.number, step, matrices=matrices, functions=called)
         for k, row in self.spec["hyper"].items():
             scope.declare(row["tex"], self.held(e.hyper[k]))
         if self.kind == "iterations":
-            first = next(iter(inspect.signature(getattr(self.module, self.name)).parameters))
-            scope.declare(first.upper(), self.held(e.theta))
+            for argument, x in e.given.items():
+                letter = argument.upper() if matrices and len(argument) == 1 else argument
+                scope.declare(letter, self.held(x))
             for letter, k, x in self.coefficients(int(e.hyper.get("steps", 0))):
                 scope.declare(letter, self.held(x), k)
             return scope
@@ -247,49 +278,100 @@ class Comparison:
         if key == "G" and key in scope.table:
             return  # a state of that name: the gradient is g
         index = None if key == "t" or key.endswith("_0") else at
-        tensor = row["like"] == "theta"
+        one = row["like"] == "1" or row["like"].startswith("a number")
+        tensor = not one or "each" in row["like"]
         scope.declare(row["tex"], vector(self.held(x)), index, tensor=tensor)
 
     def points(self, e: Example) -> Iterator[Point]:
-        """Every passage through a tagged line, in order; then what is given back is looked at."""
+        """Every passage through a tagged line, in order; then what is given back is looked at.
+
+        Raises TexError, with its place in the file, where an equation says nothing.
+        """
+        try:
+            yield from self._points(e)
+        except TexError as error:
+            tag = next((t for t, x in self.said.tex.items() if x == error.tex), "")
+            raise placed(self.said, tag, error) from None
+
+    def _points(self, e: Example) -> Iterator[Point]:
         with np.errstate(all="ignore"):
             returned = self.call(e)
         scope, passed = self.scope(e), Passed(self.log)
-        for equation in scope.unrolled(list(self.equations.values())):
+        equations = list(self.equations.values())
+        for equation in scope.unrolled(equations):
             tag = next(t for t, x in self.equations.items() if x is equation)
-            record = passed.next(tag)
+            record = passed.next(tag, len(scope.range(equation)))
             if record is None and (equation.span or not chooses(equation)):
                 if equation.span:
                     msg = f"the line of {tag} is passed less often than its equation says"
                     raise LookupError(msg)
                 continue  # the code has gone another way
             before, after = (record.before, record.after) if record else (passed.now, passed.now)
-            names = self.names[tag][-max(1, len(equation.left)) :]
+            names = self.names[tag][-len(equation.left) :] if equation.right else ()
             computed = tuple(x for n in names for x in values(after[n], len(equation.left)))
-            stated = self.stated(scope, tag, equation, len(computed))
+            stated = self.stated(scope, tag, equation, computed)
             yield Point(tag, equation, scope.copy(), before, names, computed, stated)
-            # Go on from what the line computed, so that no equation suffers from another.
-            for i, (key, at) in enumerate(scope.targets(equation)):
-                x = computed[i] if getattr(computed[i], "ndim", 0) else self.number(computed[i])
-                kind = stated[i].kind if stated else kind_of(x, matrices=scope.matrices)
-                scope.keep(key, at, Value(kind, x))
+            self.keep(scope, equation, computed, stated)
+            if not stated:
+                self.keep_words(
+                    scope, equation, {n: after[n] for n in self.names[tag] if n in after}
+                )
         if more := [t for t, e in self.equations.items() if e.span and passed.next(t)]:
             msg = f"the line of {more[0]} is passed more often than its equation says"
             raise LookupError(msg)
         self.compare_returned(scope, returned)
 
-    def stated(self, scope: Scope, tag: str, equation: Equation, count: int) -> tuple[Value, ...]:
+    def keep(
+        self,
+        scope: Scope,
+        equation: Equation,
+        computed: tuple[Any, ...],
+        stated: tuple[Value, ...],
+    ) -> None:
+        """Go on from what the line computed, so that no equation suffers from another."""
+        for i, (key, at) in enumerate(scope.targets(equation) if stated else ()):
+            x: Any = computed[i]
+            if isinstance(x, tuple | list):
+                continue  # of an equation in words: no value that another could be said of
+            if stated and stated[i].kind == "s" and getattr(x, "ndim", 0) > 0:
+                x = stated[i].x  # a number, of which the code has made an array
+            x = x if getattr(x, "ndim", 0) else self.number(x)
+            kind = stated[i].kind if stated else kind_of(x, matrices=scope.matrices)
+            scope.keep(key, at, Value(kind, x))
+
+    def keep_words(self, scope: Scope, equation: Equation, found: dict[str, Any]) -> None:
+        """Go on from a line whose equation is not executed: by its left side, or by its letters."""
+        keys = scope.targets(equation)
+        if len(keys) == len(found) and not any(
+            key in scope.table for key, at in keys if at is None
+        ):
+            for (key, at), x in zip(keys, found.values(), strict=True):
+                self.keep_plain(scope, key, at, x)
+            return
+        for name, x in found.items():
+            letter = name.removesuffix("t") if name[0].isupper() else name
+            self.keep_plain(scope, letter, None, x.T if letter != name else x)
+
+    def keep_plain(self, scope: Scope, key: str, at: int | None, x: Any) -> None:
+        for y in values(x, 1):
+            if not isinstance(y, tuple | list):
+                plain = y if getattr(y, "ndim", 0) else self.number(y)
+                scope.keep(key, at, Value(kind_of(plain, matrices=scope.matrices), plain))
+
+    def stated(
+        self, scope: Scope, tag: str, equation: Equation, computed: tuple[Any, ...]
+    ) -> tuple[Value, ...]:
         """What the equation says, in the scope as it stands."""
         if not equation.right:
             return ()
-        if count != len(equation.left):
-            msg = f"{tag} gives a value to {len(equation.left)} symbols, its line to {count}"
+        if len(computed) != len(equation.left):
+            msg = (
+                f"{tag} gives a value to {len(equation.left)} symbols, its line to {len(computed)}"
+            )
             raise LookupError(msg)
-        try:
-            with np.errstate(all="ignore"):
-                return tuple(scope.values(equation))
-        except TexError as e:
-            raise placed(self.said, tag, e) from None
+        with np.errstate(all="ignore"):
+            said_of = scope.values(equation)
+        return tuple(sized(v, x) for v, x in zip(said_of, computed, strict=True))
 
     def compare_returned(self, scope: Scope, returned: dict[str, Any]) -> None:
         """The code gives back what its equations are of: no other variable, none left out."""
@@ -314,7 +396,11 @@ class Comparison:
 
 def difference(a: Any, b: Any) -> float:
     """The largest difference of two arrays, relative to their largest element."""
-    x, y = (np.asarray(digits.plain(v)) for v in (a, b))
+    # A number of Python's is what it holds, and not the decimal that it is written as.
+    a, b = (np.float64(v) if type(v) is float else v for v in (a, b))
+    x, y = (array(v) for v in (a, b))
+    if x.ndim == 0:
+        x = np.broadcast_to(x, y.shape)
     if [n for n in x.shape if n > 1] != [n for n in y.shape if n > 1]:
         return math.inf
     pairs = [(p, q) for p, q in zip(x.flat, y.flat, strict=True) if not alike(p, q)]
@@ -353,8 +439,38 @@ def failures(name: str, reading: str | None = None) -> Iterator[str]:
                 return
     except TexError as error:
         yield str(error)
-    except LookupError as error:
-        yield f"{said(name).file}: {error.args[0]} ({e.what if e else reading})"
+    except Exception as error:  # noqa: BLE001 # a line may go wrong in any way
+        where = f"{said(name).file}: {type(error).__name__}: {error}"
+        yield f"{where} ({e.what if e else reading})"
+
+
+def ulps(name: str) -> dict[str, float]:
+    """By tag, how far float64 takes a line from its equation with 50 digits of the same inputs.
+
+    In units in the last place of the largest element. What is far is ill-conditioned there.
+    """
+    plain, exact = Comparison(name), Comparison(name, exact=True)
+    found: dict[str, float] = {}
+    for e in examples(name, few=True):
+        functions = exact.scope(e).functions
+        for point in plain.points(e):
+            if point.stated:
+                said_of = in_digits(point.scope, functions).values(point.equation)
+                pairs = [
+                    (v, digits.Digits(x)) for v, x in zip(said_of, point.computed, strict=True)
+                ]
+                worst = max(difference(sized(v, x).x, x) for v, x in pairs)
+                found[point.tag] = max(found.get(point.tag, 0.0), worst * 2.0**52)
+    return {tag: found[tag] for tag in plain.equations if tag in found}
+
+
+def in_digits(scope: Scope, functions: Mapping[str, Callable[..., Any]]) -> Scope:
+    """The same scope, in which every number is that very number with 50 digits."""
+    made = Scope(digits.number, scope.step, matrices=scope.matrices, functions=functions)
+    made.bound = dict(scope.bound)
+    for key, slot in scope.table.items():
+        made.table[key] = {i: Value(v.kind, digits.Digits(v.x)) for i, v in slot.items()}
+    return made
 
 
 def told(comparison: Comparison, point: Point, e: Example, off: float) -> str:
@@ -366,12 +482,8 @@ def told(comparison: Comparison, point: Point, e: Example, off: float) -> str:
     )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rule", nargs="*", help="rules by name")
-    parser.add_argument("--all", action="store_true", help="every rule there is")
-    options = parser.parse_args()
-    rules = [n for _, n in spec.every()] if options.all else options.rule
+def report(rules: list[str]) -> int:
+    """Say of each rule and dialect whether its equations are those of its lines; 1 if not all."""
     wrong = 0
     for name in rules:
         dialects = [d["name"] for d in spec.load(spec.kind_of(name), name)["dialect"]]
@@ -386,6 +498,14 @@ def main() -> int:
                 count = len(said(name, reading).tex) - len(only)
                 sys.stdout.write(f"{whole}: {count} equations say what their lines do{beside}\n")
     return int(bool(wrong))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rule", nargs="*", help="rules by name")
+    parser.add_argument("--all", action="store_true", help="every rule there is")
+    options = parser.parse_args()
+    return report([n for _, n in spec.every()] if options.all else options.rule)
 
 
 if __name__ == "__main__":

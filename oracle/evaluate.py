@@ -46,12 +46,15 @@ def label(tokens: tuple[Token, ...]) -> str:
     return "".join(t.s[6:-1] if t.s.startswith(r"\text") else t.s for t in tokens)
 
 
-def is_label(tokens: tuple[Token, ...], *, more: bool) -> bool:
-    r"""Whether the part of a subscript of a new symbol belongs to its name: L, \max, \text{old}."""
+def is_label(tokens: tuple[Token, ...], *, known: bool, more: bool) -> bool:
+    r"""Whether the part of a subscript of a new symbol belongs to its name: L, \max, \text{old}.
+
+    Of a letter that is `known` a capital or a number may be an index.
+    """
     said = label(tokens)
     if tokens[0].s.startswith(r"\text") or said in {r"\infty", r"\max", r"\min"}:
         return True
-    return (said.isalpha() and said.isupper()) or (said.isdigit() and more)
+    return (not known and (said.isalpha() and said.isupper())) or (said.isdigit() and more)
 
 
 class Scope:
@@ -166,18 +169,21 @@ class Scope:
         letters = [t.s for t in rest[-1]] if rest and self.free(rest[-1]) else []
         value = self.by_component(right, letters) if letters else self.of(right)
         for old in (v for at, v in self.table.get(key, {}).items() if at is not None or not rest):
+            if {old.kind, value.kind} == {"s", "t"} and not shape_of(old) + shape_of(value):
+                value = Value("t", value.x)
             if {old.kind, value.kind} <= {"s", "t", "m"} and old.kind != value.kind:
                 self.fail(f"{key} was {KINDS[old.kind]} and this is {KINDS[value.kind]}", left)
         return value
 
     def several(self, equation: Equation) -> list[Value]:
         node = equation.right[0]
-        if node.op != "call" or node.args[0] not in self.functions:
+        known = {"largest": largest} | self.functions
+        if node.op != "call" or node.args[0] not in known:
             self.fail("several names on the left take a function that gives several values", node)
-        found = self.functions[node.args[0]](*(self.of(a).x for a in node.args[1]))
+        found = known[node.args[0]](*(self.of(a).x for a in node.args[1]))
         if len(found) != len(equation.left):
             self.fail(f"{node.args[0]} gives {len(found)} values", node)
-        return [self.valued(x) for x in found]
+        return [self.valued(x if getattr(x, "ndim", 0) else self.number(x)) for x in found]
 
     def keep(self, key: str, at: int | None, value: Value) -> None:
         self.table.setdefault(key, {})[at] = value
@@ -225,10 +231,11 @@ class Scope:
             full = key + "_" + ",".join(map(label, parts[:n]))
             if full in self.table:
                 return full, list(parts[n:])
-        n = 0
-        if new and key not in self.table:
-            while n < len(parts) and is_label(parts[n], more=n + 1 < len(parts)):
-                n += 1
+        n, known = 0, key in self.table
+        while n < len(parts) and is_label(
+            parts[n], known=known or not new, more=n + 1 < len(parts)
+        ):
+            n += 1
         return key + ("_" + ",".join(map(label, parts[:n])) if n else ""), list(parts[n:])
 
     def index(self, tokens: tuple[Token, ...]) -> int:
@@ -489,7 +496,9 @@ class Scope:
         values = [self.of(a) for a in arguments]
         if name in self.functions:
             found = self.functions[name](*(v.x for v in values))
-            return self.valued(found if getattr(found, "ndim", 0) else self.number(found))
+            if not getattr(found, "ndim", 0):  # a tensor without axes stays a tensor
+                return Value(values[0].kind, self.number(found))
+            return self.valued(found)
         if name not in FUNCTIONS:
             near = difflib.get_close_matches(name, FUNCTIONS | self.functions, 1, 0.6)
             self.fail(f"there is no {name}" + (f"; is it {near[0]}?" if near else ""), node)
@@ -509,6 +518,10 @@ def bare(node: Any) -> Any:
     if isinstance(node, Node):
         return (node.op, bare(node.args))
     return tuple(map(bare, node)) if isinstance(node, tuple) else node
+
+
+def shape_of(value: Value) -> tuple[int, ...]:
+    return tuple(getattr(value.x, "shape", ()))
 
 
 def broadcast(a: Value, b: Value) -> bool:
@@ -548,6 +561,8 @@ def by_element(name: str) -> Callable[..., Any]:
 def extreme(name: str) -> Callable[..., Value]:
     def f(scope: Scope, *values: Value) -> Value:
         found = values[0]
+        if len(values) == 1 and found.kind in "tm":
+            return Value("s", scope.number(getattr(namespace(found.x), name)(found.x)))
         for v in values[1:]:
             scope.alike(found, v, Node("", (), 0))
             xp = namespace(scope.an_array())
@@ -612,6 +627,12 @@ def inner(scope: Scope, a: Value, b: Value) -> Any:
     return total(scope, Value(a.kind, a.x * b.x))
 
 
+def largest(x: Any) -> tuple[int, int]:
+    """The two longest axes, counted from 0, of equal ones the last, in their order."""
+    first, second = sorted(sorted(range(len(x.shape)), key=lambda i: x.shape[i])[-2:])
+    return first, second
+
+
 def trace(scope: Scope, v: Value) -> Any:
     if v.kind != "m":
         return f"the trace of {KINDS[v.kind]}"
@@ -619,10 +640,12 @@ def trace(scope: Scope, v: Value) -> Any:
 
 
 def diagonal(_: Scope, v: Value) -> Any:
-    """A column as the diagonal of a matrix, and the diagonal of a matrix as a column."""
-    if v.kind != "m":
+    """A row of numbers as the diagonal of a matrix, and the diagonal of a matrix as a column."""
+    if v.kind not in "tm" or len(v.x.shape) not in {1, 2}:
         return f"the diagonal of {KINDS[v.kind]}"
     xp = namespace(v.x)
+    if len(v.x.shape) == 1:
+        return Value("m", xp.eye(v.x.shape[0]) * v.x)
     if v.x.shape[1] == 1:
         return Value("m", xp.eye(v.x.shape[0]) * v.x)
     return Value("m", xp.reshape(xp.linalg.diagonal(v.x), (-1, 1)))
@@ -639,6 +662,19 @@ def side_of(name: str, axis: int) -> Callable[..., Any]:
         return Value(v.kind, getattr(namespace(v.x), name)(v.x, axis=axis, keepdims=True))
 
     return f
+
+
+def first(scope: Scope, v: Value, count: Value) -> Any:
+    """The first of a row of numbers, or the first columns of a matrix."""
+    if v.kind not in "tm" or count.kind != "s":
+        return f"the first of {KINDS[v.kind]}"
+    return scope.valued(v.x[..., : int(count.x)])
+
+
+def upper(_: Scope, v: Value) -> Any:
+    if v.kind != "m":
+        return f"the upper triangle of {KINDS[v.kind]}"
+    return Value("m", namespace(v.x).triu(v.x))
 
 
 def clip(scope: Scope, v: Value, low: Value, high: Value) -> Value:
@@ -668,6 +704,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "cols": (1, extent(-1)),
     "tr": (1, trace),
     "diag": (1, diagonal),
+    "first": (2, first),
+    "triu": (1, upper),
     **{f"{side}{f}": (1, side_of(f, axis)) for f in ("sum", "mean") for side, axis in SIDES},
     "ndim": (1, lambda scope, v: Value("s", scope.number(len(getattr(v.x, "shape", ()))))),
     "inner product": (2, inner),

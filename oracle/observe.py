@@ -1,12 +1,13 @@
 """What an implementation does with a case, written down without judging it."""
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .case import Case, Layout
+from .case import Layout
 from .replay import Forced, Gradients, Make, Open, Slots, Step, Tensors, make
-from .rounding import numpy_dtype
+from .rounding import narrow, numpy_dtype
 from .truth import THETA, Moment, Truth
 
 
@@ -31,8 +32,9 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
     """Put a case to an implementation and write down what it does.
 
     It runs free, and is forced at each step if it can be; `free=False` leaves out the free run of
-    one that can be forced. Every array that it is given is its own to keep. Raises ContractError
-    if what it gives back has not the names, shapes and type of what it was given.
+    one that can be forced, and so does a coarse type. Every array that it is given is its own to
+    keep. Raises ContractError if what it gives back has not the names, shapes and type of what it
+    was given, and NotImplementedError if it offers too little to be judged.
     """
     case, layout = truth.case, truth.layout
     dtype = numpy_dtype(truth.arithmetic.dtype)
@@ -46,13 +48,19 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
         more = {k: x if isinstance(x, float) else fresh(x) for k, x in beside.items()}
         params = step(fresh(case.grads[t]), **case.changes[t], **more)
         checked(params, case.params, dtype)
-        state = read and isinstance(step, Open) and joined_state(layout, step.state(), case)
+        state = read and isinstance(step, Open) and joined_state(truth, step.state())
         return Moment(layout.join(params), state or None)
 
     steps = range(len(case.grads))
     step = offered(case.rule, dict(hyper), fresh(case.params))
     offers, ran, forced = level(step), [], []
-    if free or offers < 2:
+    coarse = narrow(truth.arithmetic.dtype)
+    if coarse and offers < 2:
+        msg = (
+            f"a step from a given moment, and of a run in {truth.arithmetic.dtype} nothing is sure"
+        )
+        raise NotImplementedError(msg)
+    if (free and not coarse) or offers < 2:
         # Where each step is forced, and its state seen, the end of a free run tells enough.
         ran = [taken(step, t, read=offers == 1 or t == steps[-1]) for t in steps]
         step = offered(case.rule, dict(hyper), fresh(case.params))
@@ -78,9 +86,10 @@ def checked(params: Tensors, like: Tensors, dtype: np.dtype[Any]) -> None:
             raise ContractError(msg)
 
 
-def joined_state(layout: Layout, state: Slots, case: Case) -> Slots:
+def joined_state(truth: Truth, state: Slots) -> Slots:
     """The state side by side by group; slots that the specification does not know are left out."""
-    like = {slot: row["like"] for slot, row in case.pipeline.slots.items()}
+    layout = truth.layout
+    like = {slot: row["like"] for slot, row in truth.case.pipeline.slots.items()}
     joined: Slots = {}
     for group, names in layout.groups.items():
         if missing := [n for n in names if n not in state]:
@@ -93,7 +102,8 @@ def joined_state(layout: Layout, state: Slots, case: Case) -> Slots:
                 continue
             parts = {name: np.asarray(state[name][slot]) for name in names}
             for name, x in parts.items():
-                want = layout.shapes[name] if like[slot] == "theta" else like_init(case, name, slot)
+                theta = like[slot] == "theta"
+                want = layout.shapes[name] if theta else like_init(truth, name)[slot]
                 if x.shape != want:
                     shapes = f"{x.shape}, not {want}"
                     msg = f"state() gave {slot!r} of {name!r} in shape {shapes}"
@@ -105,10 +115,12 @@ def joined_state(layout: Layout, state: Slots, case: Case) -> Slots:
     return joined
 
 
-def like_init(case: Case, name: str, slot: str) -> tuple[int, ...]:
-    """The shape of a slot that has not its parameter's: that with which it begins."""
-    begun = make(case.rule, case.hyper, {name: case.params[name]}).state()
-    return np.shape(begun[name][slot])
+@functools.lru_cache(maxsize=64)
+def like_init(truth: Truth, name: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of the slots of a parameter, as they begin."""
+    case = truth.case
+    begun = make(case.rule, case.hyper, {name: case.params[name]}, truth.meant).state()
+    return {slot: np.shape(x) for slot, x in begun[name].items()}
 
 
 def parted(layout: Layout, moment: Moment) -> tuple[Tensors, Slots]:

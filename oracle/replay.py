@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from .rules import COUNT, FACTOR, ROUTE, Hyper, Pipeline, Readings, Stage, pipeline
 
 Array = Any
@@ -275,6 +277,51 @@ def make(
     """
     stages = pipeline(rule, meant, wrap)
     return Stepper(stages, stages.check(hyper), params)
+
+
+class Rounded:
+    """A step of tensors in a type that NumPy does not compute in, as libraries take it: in float32,
+    and what is kept is rounded once.
+    """
+
+    def __init__(
+        self, made: Callable[..., Stepper], rule: str, hyper: Hyper, params: Tensors
+    ) -> None:
+        self.dtype = next(iter(params.values())).dtype
+        self.step = made(rule, hyper, self._wide(params))
+
+    def _wide(self, arrays: Any) -> Any:
+        if isinstance(arrays, Mapping):
+            return {k: self._wide(x) for k, x in arrays.items()}
+        return arrays.astype(np.float32) if hasattr(arrays, "astype") else arrays
+
+    def _kept(self, arrays: Any) -> Any:
+        if isinstance(arrays, Mapping):
+            return {k: self._kept(x) for k, x in arrays.items()}
+        return arrays.astype(self.dtype) if hasattr(arrays, "astype") else arrays
+
+    def __call__(self, grads: Gradients, /, **also: Any) -> Tensors:
+        kept: Tensors = self._kept(self.step(self._wide(grads), **self._wide(also)))
+        self.load(kept, self.state())
+        return kept
+
+    def state(self) -> Slots:
+        kept: Slots = self._kept(self.step.state())
+        return kept
+
+    def load(self, params: Tensors, state: Slots, /) -> None:
+        self.step.load(self._wide(params), self._wide(state))
+
+
+def implementation(meant: Readings | None = None) -> Make:
+    """The reference, in some dialect or trap, as an implementation of tensors of any type."""
+    made = functools.partial(make, meant=meant)
+
+    def begin(rule: str, hyper: Hyper, params: Tensors) -> Step:
+        coarse = any(x.dtype.itemsize < 4 for x in params.values())
+        return Rounded(made, rule, hyper, params) if coarse else made(rule, hyper, params)
+
+    return begin
 
 
 def replay(

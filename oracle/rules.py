@@ -6,11 +6,13 @@ import inspect
 import math
 import operator
 import re
+from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 from goldstep import spec
+from goldstep.reference import _scalar as scalar
 
 from . import link
 
@@ -55,6 +57,13 @@ def iterations(name: str) -> dict[str, str]:
     }
 
 
+def numbers(name: str) -> dict[str, Callable[..., Any]]:
+    """The functions of numbers that a reading of a schedule may call, by name."""
+    if spec.kind_of(name) != "schedules":
+        return {}
+    return {f.__name__: f for f in (scalar.cos, scalar.floor, scalar.maximum, scalar.minimum)}
+
+
 @functools.cache
 def _read(
     name: str,
@@ -73,6 +82,8 @@ def _read(
     calls = iterations(name) | {i: i for i in other}
     called = {a: getattr(_read(i, meant, None), a) for a, i in calls.items()}
     names = {a: wrap(f) if wrap and on_matrices(calls[a]) else f for a, f in called.items()}
+    if lines:
+        names |= numbers(name)
     if not lines and all(f is vars(plain).get(a) for a, f in names.items()):
         return plain
     return link.variant(plain, lines, names)
@@ -97,7 +108,7 @@ def on_matrices(name: str) -> bool:
 
 
 def alone(name: str) -> bool:
-    """Whether an iteration can be asked by itself: of one matrix, and nothing is arbitrary."""
+    """Whether an iteration can be asked by itself: of one matrix, and nothing of it is arbitrary."""
     _, *more = inspect.signature(getattr(module(name), name)).parameters
     said = spec.load("iterations", name)
     return more == list(said["hyper"]) and "gauge" not in said
@@ -109,7 +120,8 @@ def applied(name: str, f: Callable[..., Any]) -> Any:
     Of several results it is the first.
     """
     rows = spec.load("iterations", name)["hyper"]
-    Hyper, State = NamedTuple("Hyper", [(k, Any) for k in rows]), NamedTuple("State", [])  # noqa: N806
+    Hyper = namedtuple("Hyper", rows)  # type: ignore[misc]  # noqa: PYI024
+    State = namedtuple("State", ())  # noqa: PYI024
 
     def update(_: Any, g: Any, state: Any, hyper: Any) -> Any:
         found = f(g, *hyper)
@@ -207,16 +219,19 @@ class Pipeline(NamedTuple):
         return any(stage.kind == "iterations" for stage in self.stages)
 
     @property
+    def discontinuous(self) -> bool:
+        """Whether two runs that differ in the last place may part for good."""
+        return any("discontinuous" in stage.spec for stage in self.stages)
+
+    @property
     def largest(self) -> float:
         """The most elements of a tensor that the suite gives it."""
         return min((stage.spec.get("largest", math.inf) for stage in self.stages), default=math.inf)
 
     @property
     def sampled(self) -> bool:
-        """Whether the error of whole steps is sampled, and not found by running error analysis.
-
-        So it is where a rule says so, and where a state holds singular vectors or eigenvectors,
-        which no equation determines.
+        """Whether the error of whole steps is sampled: where a rule says so, and where a state
+        holds singular vectors or eigenvectors, which no equation determines.
         """
         rows = [row for stage in self.stages for row in stage.spec["state"].values()]
         return any("gauge" in row for row in rows) or any("sampled" in s.spec for s in self.stages)
@@ -288,12 +303,24 @@ def pipeline(
     >>> [stage.name for stage in pipeline("lookahead+l2+signum|adam").stages]
     ['lookahead', 'l2', 'route', 'signum', 'adam']
     """
+    if wrap is None and all(isinstance(x, str) for x in (meant or {}).values()):
+        return _plain(name, frozenset((meant or {}).items()))
+    return _made(name, meant, wrap)
 
+
+@functools.lru_cache(maxsize=1024)
+def _plain(name: str, meant: frozenset[tuple[str, Any]]) -> Pipeline:
+    return _made(name, dict(meant), None)
+
+
+def _made(
+    name: str, meant: Readings | None, wrap: Callable[[FunctionType], object] | None
+) -> Pipeline:
     def stage(rule: str) -> Stage:
         return Stage(rule, spec.load(spec.kind_of(rule), rule), read(rule, meant, wrap))
 
     if name in spec.names("iterations") and alone(name):
-        f = getattr(read(name, meant), name)
+        f: Any = getattr(read(name, meant), name)
         f = wrap(f) if wrap and on_matrices(name) else f
         own = Stage(name, spec.load("iterations", name), applied(name, f))
         return Pipeline(name, (own,))

@@ -16,7 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,21 +73,34 @@ def dump(arrays: Mapping[str, Array], metadata: str, bfloat16: Collection[str] =
         name: _bfloat16_bits(name, array) if name in bfloat16 else _little_endian(name, array)
         for name, array in arrays.items()
     }
-    order = sorted(stored, key=lambda name: (-stored[name].itemsize, name))
+    kinds = {
+        name: ("BF16" if name in bfloat16 else CODES[x.dtype], x.shape)
+        for name, x in stored.items()
+    }
+    body = [stored[name].tobytes(order="C") for name in ordered(kinds)]
+    return b"".join([head(kinds, metadata), *body])
 
+
+Kinds = Mapping[str, tuple[str, tuple[int, ...]]]
+"""The code of the type, and the shape, of arrays by name."""
+
+
+def ordered(kinds: Kinds) -> list[str]:
+    """The names of arrays in the order in which they lie in a file."""
+    return sorted(kinds, key=lambda name: (-DTYPES[kinds[name][0]].itemsize, name))
+
+
+def head(kinds: Kinds, metadata: str) -> bytes:
+    """All of a file that stands before its numbers, which follow in the order of `ordered`."""
     header: dict[str, Any] = {"__metadata__": {"goldstep": metadata}}
     end = 0
-    for name in order:
-        start, end = end, end + stored[name].nbytes
-        header[name] = {
-            "dtype": "BF16" if name in bfloat16 else CODES[stored[name].dtype],
-            "shape": list(stored[name].shape),
-            "data_offsets": [start, end],
-        }
+    for name in ordered(kinds):
+        code, shape = kinds[name]
+        start, end = end, end + math.prod(shape) * DTYPES[code].itemsize
+        header[name] = {"dtype": code, "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-(8 + len(text)) % 64)
-    body = [stored[name].tobytes(order="C") for name in order]
-    return b"".join([len(text).to_bytes(8, "little"), text, *body])
+    return len(text).to_bytes(8, "little") + text
 
 
 def load(source: bytes | Path, name: str = "") -> tuple[dict[str, Array], str]:
@@ -102,7 +115,52 @@ def load(source: bytes | Path, name: str = "") -> tuple[dict[str, Array], str]:
     data = source.read_bytes() if isinstance(source, Path) else source
     name = name or (str(source) if isinstance(source, Path) else "safetensors")
     start, header = _header(data, name)
+    entries, metadata = _entries(header, start, len(data), name)
+    arrays = {
+        tensor: _array(data[e.at : e.at + e.bytes], e.code, e.shape, name, f"tensor {tensor!r}")
+        for tensor, e in entries.items()
+    }
+    return arrays, metadata
 
+
+class Entry(NamedTuple):
+    """One array of a file: its type, its shape, and where its bytes lie."""
+
+    code: str
+    shape: tuple[int, ...]
+    at: int
+    bytes: int
+
+
+def scan(path: Path, name: str = "") -> tuple[dict[str, Entry], str, bytes]:
+    """Where the arrays of a file are, its metadata string, and all that stands before the numbers.
+
+    Nothing of the numbers is read. Raises FormatError as `load` does.
+    """
+    name = name or str(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            first = file.read(8)
+            length = int.from_bytes(first, "little")
+            demand(length <= LONGEST, name, "header length", f"{length} is more than {LONGEST}")
+            begin = first + file.read(length)
+    except OSError as error:
+        msg = f"{name}: file: {error.strerror}"
+        raise FormatError(msg) from None
+    start, header = _header(begin, name)
+    entries, metadata = _entries(header, start, size, name)
+    return entries, metadata, begin
+
+
+LONGEST = 100_000_000
+"""The longest header that is read; the official reader takes no longer one."""
+
+
+def _entries(
+    header: dict[str, Any], start: int, size: int, name: str
+) -> tuple[dict[str, Entry], str]:
+    """The arrays of a file of `size` bytes whose numbers begin at `start`, and its metadata."""
     metadata = header.pop("__metadata__", {})
     strings = isinstance(metadata, dict) and all(isinstance(s, str) for s in metadata.values())
     demand(strings, name, "__metadata__", "is no object of strings")
@@ -110,17 +168,16 @@ def load(source: bytes | Path, name: str = "") -> tuple[dict[str, Array], str]:
     for tensor, info in header.items():
         _check_tensor(info, name, f"tensor {tensor!r}")
     end = 0
-    arrays = {}
+    found = {}
     for tensor, info in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         first, last = info["data_offsets"]
         field = f"tensor {tensor!r}: data_offsets"
         demand(first == end, name, field, f"begins at {first}, where {end} is due")
-        demand(last <= len(data) - start, name, field, f"ends at {last}, behind the file's end")
-        raw = data[start + first : start + last]
-        arrays[tensor] = _array(raw, info, name, f"tensor {tensor!r}")
+        demand(last <= size - start, name, field, f"ends at {last}, behind the file's end")
+        found[tensor] = Entry(info["dtype"], tuple(info["shape"]), start + first, last - first)
         end = last
-    demand(start + end == len(data), name, "length", f"{len(data) - start - end} bytes too many")
-    return {tensor: arrays[tensor] for tensor in header}, metadata.get("goldstep", "")
+    demand(start + end == size, name, "length", f"{size - start - end} bytes too many")
+    return {tensor: found[tensor] for tensor in header}, metadata.get("goldstep", "")
 
 
 def demand(holds: object, name: str, field: str, problem: str) -> None:
@@ -174,15 +231,20 @@ def _check_tensor(info: Any, name: str, field: str) -> None:
     demand(has == need, name, f"{field}: data_offsets", fits)
 
 
-def _array(raw: bytes, info: dict[str, Any], name: str, field: str) -> Array:
+def _array(raw: bytes, code: str, shape: tuple[int, ...], name: str, field: str) -> Array:
     """The array whose bytes are `raw`."""
-    dtype = DTYPES[info["dtype"]]
-    if info["dtype"] == "BOOL":
+    if code == "BOOL":
         demand(not raw.strip(b"\0\1"), name, field, "has truth values other than 0 and 1")
+    return decoded(raw, code).reshape(shape)
+
+
+def decoded(raw: bytes, code: str) -> Array:
+    """The numbers whose bytes are `raw`, as one new vector; bfloat16 comes as float32."""
+    dtype = DTYPES[code]
     flat: Array = np.frombuffer(raw, np.uint8).view(dtype).astype(dtype.newbyteorder("="))
-    if info["dtype"] == "BF16":
+    if code == "BF16":
         flat = (flat.astype(np.uint32) << 16).view(np.float32)
-    return flat.reshape(info["shape"])
+    return flat
 
 
 def _little_endian(name: str, array: Array) -> Array:

@@ -149,9 +149,9 @@ class Truth:
                     x.terms = NONE  # what one step starts from is no sum to it
             if not self.arithmetic.coarser:
                 return moment
-            moment = Moment(*self._stored(moment))
-        step.load(*moment)
-        return moment
+            params, state = self._stored(moment)
+        step.load(params, state)
+        return Moment(params, state)
 
     def _stored(self, moment: Moment) -> tuple[Tensors, Slots]:
         """A moment as it is written, where tensors or states are coarser than what is computed."""

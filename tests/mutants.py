@@ -75,6 +75,9 @@ class Change(ast.NodeTransformer):
         return self.n == -1
 
     def visit_BinOp(self, node):
+        if isinstance(node.op, ast.BitOr):  # of two dicts: what is on the right replaces all
+            node.right = self.visit(node.right)
+            return node
         self.generic_visit(node)
         others = {
             ast.Add: [ast.Sub],
@@ -114,6 +117,9 @@ class Change(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node):
+        if isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_like"):
+            node.args[1:] = [self.visit(a) for a in node.args[1:]]
+            return node
         self.generic_visit(node)
         if isinstance(node.func, ast.Attribute):
             other = {"maximum": "minimum", "minimum": "maximum", "max": "min"}.get(node.func.attr)
@@ -126,6 +132,8 @@ class Change(ast.NodeTransformer):
         return node
 
     def visit_Attribute(self, node):
+        if node.attr in {"ndim", "shape", "size", "dtype", "device"}:
+            return node  # whatever has the same shape says the same
         self.generic_visit(node)
         return node.value if node.attr in {"T", "mT"} and self.turn() else node
 

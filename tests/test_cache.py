@@ -43,6 +43,7 @@ def assert_kept(case, arithmetic):
     true, kept = Truth(case, arithmetic), cache.Kept(case, arithmetic)
     assert_same(true.golden(), kept.golden())
     assert_same(true.forced(true.golden()), kept.forced(kept.golden()))
+    assert_same(true.free(), kept.free())
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -50,7 +51,7 @@ def assert_kept(case, arithmetic):
 def test_what_is_found_is_what_would_be_computed(rule, dtype, root):
     for _ in "computed", "found":
         assert_kept(question(rule), Arithmetic(dtype))
-        assert len(entries(root)) == 1
+        assert len(entries(root)) == 2
 
 
 def test_it_is_found_and_not_computed_again(monkeypatch):

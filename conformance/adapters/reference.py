@@ -1,7 +1,7 @@
 """The reference itself, put to its own questions: `--impl=reference`."""
 
-from goldstep.oracle import make
+from goldstep.oracle.replay import implementation
 
-capabilities = {"changes", "absences"}
-
-__all__ = ["capabilities", "make"]
+dtypes = ("float64", "float32", "bfloat16", "float16")
+capabilities = {"changes", "absences", "hypers", "mixed"}
+make = implementation()

@@ -1,5 +1,6 @@
 """torch.optim as it ships, in one parameter group, on the path that it picks itself."""
 
+import ml_dtypes
 import numpy as np
 import torch
 from torch import optim
@@ -15,9 +16,25 @@ dialects = {
     "clip_by_global_norm": "epsilon-in-the-norm",
     "newton_schulz": "clamped-norm",
 }
+dtypes = ("float64", "float32", "bfloat16")
 scalar = "float64"  # Python's own numbers
 iteration = "bfloat16"  # whatever the type of the parameter
-capabilities = {"changes", "absences"}
+capabilities = {"changes", "absences", "groups", "saves", "maximize", "mixed"}
+
+
+def tensor(x):
+    """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
+    if x.dtype == ml_dtypes.bfloat16:
+        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
+    return torch.tensor(x)
+
+
+def array(x):
+    """An array of its own, of what is in a tensor."""
+    x = x.detach().clone()
+    if x.dtype == torch.bfloat16:
+        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return x.numpy()
 
 
 def betas(h):
@@ -101,7 +118,7 @@ SAME = {"decoupled_decay+adam": "adamw"}
 DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
 
 
-class Step:
+class Params:
     def __init__(self, optimizer, keys, params, max_norm):
         self.optimizer, self.keys, self.params, self.max_norm = optimizer, keys, params, max_norm
 
@@ -109,15 +126,28 @@ class Step:
         if lr is not None:
             self.optimizer.param_groups[0]["lr"] = lr
         for name, p in self.params.items():
-            p.grad = None if grads[name] is None else torch.tensor(grads[name])
+            p.grad = None if grads[name] is None else tensor(grads[name])
         if self.max_norm is not None:
             torch.nn.utils.clip_grad_norm_(list(self.params.values()), self.max_norm)
         kept = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)  # of NUMBERS, which would else be float32
         self.optimizer.step()
         torch.set_default_dtype(kept)
-        return {name: p.detach().numpy().copy() for name, p in self.params.items()}
+        return {name: array(p) for name, p in self.params.items()}
 
+    def save(self):
+        """The parameters and the optimizer's own state_dict, as a checkpoint would have them."""
+        return {k: p.detach().clone() for k, p in self.params.items()}, self.optimizer.state_dict()
+
+    def restore(self, saved):
+        params, held = saved
+        with torch.no_grad():
+            for name, p in self.params.items():
+                p.copy_(params[name])
+        self.optimizer.load_state_dict(held)
+
+
+class Step(Params):
     def state(self):
         return {
             name: {slot: self._read(p, slot, key) for slot, key in self.keys.items()}
@@ -130,29 +160,34 @@ class Step:
             return 0 if held is None else int(held)
         if key in NUMBERS:
             return NUMBERS[key] if held is None else float(held)
-        return torch.zeros_like(p).numpy() if held is None else held.numpy().copy()
+        return array(torch.zeros_like(p) if held is None else held)
 
     def load(self, params, state):
         with torch.no_grad():
             for name, p in self.params.items():
-                p.copy_(torch.from_numpy(params[name]))
+                p.copy_(tensor(params[name]))
                 held = {self.keys[slot]: x for slot, x in state[name].items()}
                 self.optimizer.state[p] = {
                     "step": torch.tensor(float(held.pop("step", 0))),
-                    **{key: torch.from_numpy(np.asarray(x)) for key, x in held.items()},
+                    **{key: tensor(np.asarray(x)) for key, x in held.items()},
                 }
 
 
-def make(rule, hyper, params):
+def make(rule, hyper, params, groups=(), **options):
     *transforms, last = SAME.get(rule, rule).split("+")
+    if "maximize" in options and last == "muon":
+        raise NotImplementedError("maximize")  # noqa: EM101
     if last not in OPTIMIZERS or {*transforms} - {"l2", "clip_by_global_norm"}:
         raise NotImplementedError(rule)
     if "l2" in transforms and last in DECAYED_OUTSIDE:
         raise NotImplementedError(rule)
     cls, arguments, keys = OPTIMIZERS[last]
-    tensors = {name: torch.nn.Parameter(torch.tensor(x)) for name, x in params.items()}
+    tensors = {name: torch.nn.Parameter(tensor(x)) for name, x in params.items()}
     decay = {"weight_decay": hyper.get("weight_decay", 0.0)}
-    optimizer = cls(tensors.values(), lr=hyper["lr"], **decay, **arguments(hyper))
+    given = {"lr": hyper["lr"], **decay, **arguments(hyper), **options}
+    apart = [g | {"params": [tensors[name] for name in g["params"]]} for g in groups]
+    others = tensors.keys() - {name for g in groups for name in g["params"]}
+    rest = {"params": [p for name, p in tensors.items() if name in others]}
+    optimizer = cls([rest, *apart], **given)
     max_norm = hyper["max_norm"] if "clip_by_global_norm" in transforms else None
-    step = Step(optimizer, keys, tensors, max_norm)
-    return step if keys is not None else step.__call__
+    return (Params if keys is None else Step)(optimizer, keys, tensors, max_norm)

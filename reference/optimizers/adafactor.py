@@ -70,7 +70,7 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
         rows, cols = axes(theta)
         r = b2 * r + (1 - b2) * xp.mean(s, axis=cols, keepdims=True)    # (adafactor.9)
         c = b2 * c + (1 - b2) * xp.mean(s, axis=rows, keepdims=True)    # (adafactor.10)
-        v_hat = r * c / xp.mean(r, axis=rows, keepdims=True)            # (adafactor.11)
+        v_hat = r / xp.mean(r, axis=rows, keepdims=True) * c            # (adafactor.11)
     u = g / xp.sqrt(v_hat)                                              # (adafactor.12)
     u_hat = u / xp.maximum(xp.sqrt(xp.mean(u * u)) / d, 1.0)            # (adafactor.13)
     theta = theta - alpha * u_hat                                       # (adafactor.14)

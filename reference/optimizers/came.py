@@ -62,7 +62,7 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
     else:
         r = b2 * r + (1 - b2) * xp.mean(s, axis=-1, keepdims=True)      # (came.4)
         c = b2 * c + (1 - b2) * xp.mean(s, axis=-2, keepdims=True)      # (came.5)
-        v_hat = r * c / xp.mean(r, axis=-2, keepdims=True)              # (came.6)
+        v_hat = r / xp.mean(r, axis=-2, keepdims=True) * c              # (came.6)
     u = g / xp.sqrt(v_hat)                                              # (came.7)
     u = u / xp.maximum(xp.sqrt(xp.mean(u * u)) / d, 1.0)                # (came.8)
     m = b1 * m + (1 - b1) * u                                           # (came.9)
@@ -71,7 +71,7 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
         s = (u - m) * (u - m) + eps2                                    # (came.11)
         R = b3 * R + (1 - b3) * xp.mean(s, axis=-1, keepdims=True)      # (came.12)
         C = b3 * C + (1 - b3) * xp.mean(s, axis=-2, keepdims=True)      # (came.13)
-        s_hat = R * C / xp.mean(R, axis=-2, keepdims=True)              # (came.14)
+        s_hat = R / xp.mean(R, axis=-2, keepdims=True) * C              # (came.14)
         step = m / xp.sqrt(s_hat)                                       # (came.15)
     theta = theta - lr * step                                           # (came.16)
 

@@ -49,12 +49,11 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
     m_hat = m / (1 - b1**t)                                             # (radam.4)
     rho_inf = 2 / (1 - b2) - 1                                          # (radam.5)
     rho = rho_inf - 2 * t * b2**t / (1 - b2**t)                         # (radam.6)
-    a = (rho - 4) * (rho - 2) / rho                                     # (radam.7)
-    a_inf = (rho_inf - 4) * (rho_inf - 2) / rho_inf                     # (radam.8)
-    # By element, for in float32 rounding may turn the comparison: rho is a difference of large numbers.
-    a, rho = xp.full_like(m, a), xp.full_like(m, rho)
-    r = xp.sqrt(xp.maximum(a / a_inf, 0.0))                             # (radam.9)
+    a_inf = (rho_inf - 4) * (rho_inf - 2) / rho_inf                     # (radam.7)
+    a = (rho - 4) * (rho - 2) / rho                                     # (radam.8)
+    r = abs(a / a_inf) ** 0.5                                           # (radam.9)
     h = (1 - b2**t) ** 0.5 / (xp.sqrt(v) + eps)                         # (radam.10)
+    rho = xp.full_like(m, rho)  # by element: in float32 rounding may turn the comparison
     u = xp.where(rho > 4, r * h * m_hat, m_hat)                         # (radam.11)
     theta = theta - lr * u                                              # (radam.12)
 

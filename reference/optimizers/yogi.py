@@ -50,8 +50,6 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
     t = t + 1                                                           # (yogi.1)
     m = b1 * m + (1 - b1) * g                                           # (yogi.2)
     v = v - (1 - b2) * xp.sign(v - g * g) * g * g                       # (yogi.3)
-    m_hat = m                                                           # (yogi.4)
-    v_hat = v                                                           # (yogi.5)
-    theta = theta - lr * m_hat / (xp.sqrt(v_hat) + eps)                 # (yogi.6)
+    theta = theta - lr * m / (xp.sqrt(v) + eps)                         # (yogi.4)
 
     return theta, State(m, v, t)

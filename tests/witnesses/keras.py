@@ -47,6 +47,19 @@ def rms(h):
 
 WITNESSES = [
     row(
+        "schedule_free_adamw",
+        "keras.optimizers.ScheduleFreeAdamW",
+        lambda h: keras.optimizers.ScheduleFreeAdamW(**betas(h), warmup_steps=h["warmup"]),
+        hyper={"weight_decay": 0.0},
+        dialect="uniform",
+    ),
+    row(
+        "lamb",
+        "keras.optimizers.Lamb",
+        lambda h: keras.optimizers.Lamb(**betas(h), weight_decay=h["weight_decay"]),
+        dialect="decay-outside-of-the-ratio",
+    ),
+    row(
         "adam",
         "keras.optimizers.Adam",
         lambda h: keras.optimizers.Adam(**betas(h)),
@@ -96,5 +109,6 @@ WITNESSES = [
             epsilon_2=h["eps2"],
             clip_threshold=h["clip"],
         ),
+        tolerance=1e-6,  # keras takes means in float32
     ),
 ]

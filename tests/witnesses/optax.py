@@ -35,7 +35,115 @@ def adafactor(h):
     )
 
 
+def as_given():
+    """An estimator of the Hessian's diagonal that hands on the one that it is given."""
+
+    def update(updates, state, params=None, *, hessian, **_):
+        del updates, params
+        return hessian, state
+
+    return optax.GradientTransformationExtraArgs(lambda _: optax.EmptyState(), update)
+
+
 WITNESSES = [
+    row(
+        "ademamix",
+        "optax.contrib.ademamix",
+        lambda h: optax.contrib.ademamix(
+            h["lr"],
+            h["beta1"],
+            h["beta2"],
+            h["beta3"],
+            h["alpha"],
+            h["eps"],
+            weight_decay=h["weight_decay"],
+        ),
+    ),
+    row(
+        "simplified_ademamix",
+        "optax.contrib.simplified_ademamix",
+        lambda h: optax.contrib.simplified_ademamix(**betas(h), alpha=h["alpha"]),
+    ),
+    row("adopt", "optax.contrib.adopt", lambda h: optax.contrib.adopt(**betas(h))),
+    row(
+        "sophia",
+        "optax.contrib.sophia",
+        lambda h: optax.contrib.sophia(
+            **betas(h),
+            weight_decay=h["weight_decay"],
+            gamma=h["gamma"],
+            update_interval=h["interval"],
+            hessian_diagonal_fn=as_given(),
+        ),
+        dialect="yesterdays-curvature",
+        given=lambda random: {"hessian": random.normal(size=(5, 3))},
+    ),
+    row(
+        "schedule_free_sgd",
+        "optax.contrib.schedule_free_sgd",
+        lambda h: optax.contrib.schedule_free_sgd(
+            h["lr"], b1=h["momentum"], weight_decay=h["weight_decay"]
+        ),
+        hyper={"warmup": 1},
+    ),
+    row(
+        "schedule_free_adamw",
+        "optax.contrib.schedule_free_adamw",
+        lambda h: optax.contrib.schedule_free_adamw(
+            h["lr"], b1=h["beta1"], b2=h["beta2"], eps=h["eps"], weight_decay=h["weight_decay"]
+        ),
+        hyper={"warmup": 1},
+    ),
+    row(
+        "prodigy",
+        "optax.contrib.prodigy",
+        lambda h: optax.contrib.prodigy(
+            h["lr"],
+            (h["beta1"], h["beta2"]),
+            eps=h["eps"],
+            estim_lr0=h["d0"],
+            estim_lr_coef=h["d_coef"],
+            weight_decay=h["weight_decay"],
+        ),
+        dialect="corrected",
+    ),
+    row(
+        "dadapt_adam",
+        "optax.contrib.dadapt_adamw",
+        lambda h: optax.contrib.dadapt_adamw(
+            h["lr"],
+            (h["beta1"], h["beta2"]),
+            eps=h["eps"],
+            estim_lr0=h["d0"],
+            weight_decay=h["weight_decay"],
+        ),
+        dialect="corrected",
+    ),
+    row(
+        "lars",
+        "optax.lars",
+        lambda h: optax.lars(
+            h["lr"],
+            weight_decay=h["weight_decay"],
+            trust_coefficient=h["trust"],
+            momentum=h["momentum"],
+        ),
+        dialect="norm-of-the-sum",
+    ),
+    row(
+        "lamb",
+        "optax.lamb",
+        lambda h: optax.lamb(
+            h["lr"], h["beta1"], h["beta2"], h["eps"], weight_decay=h["weight_decay"]
+        ),
+    ),
+    row(
+        "novograd",
+        "optax.novograd",
+        lambda h: optax.novograd(
+            h["lr"], h["beta1"], h["beta2"], h["eps"], weight_decay=h["weight_decay"]
+        ),
+    ),
     row("adafactor", "optax.adafactor", adafactor, dialect="two-largest-axes"),
     row(
         "adafactor",

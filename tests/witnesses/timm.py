@@ -20,6 +20,97 @@ def adan(h):
 
 WITNESSES = [
     Witness(
+        "adopt",
+        "timm 1.0.31, timm.optim.Adopt",
+        torch_optimizer(lambda p, h: optim.Adopt(p, **betas(h), clip_exp=0.333)),
+        dialect="cube-root",
+    ),
+    Witness(
+        "mars",
+        "timm 1.0.31, timm.optim.Mars",
+        torch_optimizer(
+            lambda p, h: optim.Mars(p, **betas(h), gamma=h["gamma"], weight_decay=h["weight_decay"])
+        ),
+        dialect="first-gradient-uncorrected",
+    ),
+    Witness(
+        "lars",
+        "timm 1.0.31, timm.optim.Lars",
+        torch_optimizer(
+            lambda p, h: optim.Lars(
+                p,
+                h["lr"],
+                momentum=h["momentum"],
+                weight_decay=h["weight_decay"],
+                trust_coeff=h["trust"],
+                eps=0.0,
+                always_adapt=True,
+            )
+        ),
+        dialect="rate-outside",
+    ),
+    Witness(
+        "lamb",
+        "timm 1.0.31, timm.optim.Lamb",
+        torch_optimizer(
+            lambda p, h: optim.Lamb(
+                p,
+                h["lr"],
+                betas=(h["beta1"], h["beta2"]),
+                eps=h["eps"],
+                weight_decay=h["weight_decay"],
+                max_grad_norm=None,
+            )
+        ),
+    ),
+    Witness(
+        "lamb",
+        "timm 1.0.31, timm.optim.Lamb",
+        torch_optimizer(
+            lambda p, h: optim.Lamb(
+                p,
+                h["lr"],
+                betas=(h["beta1"], h["beta2"]),
+                eps=h["eps"],
+                weight_decay=h["weight_decay"],
+                max_grad_norm=None,
+            )
+        ),
+        hyper={"weight_decay": 0.0},
+        dialect="no-decay-no-ratio",
+    ),
+    Witness(
+        "novograd",
+        "timm 1.0.31, timm.optim.NvNovoGrad",
+        torch_optimizer(
+            lambda p, h: optim.NvNovoGrad(
+                p,
+                h["lr"],
+                betas=(h["beta1"], h["beta2"]),
+                eps=h["eps"],
+                weight_decay=h["weight_decay"],
+            )
+        ),
+        dialect="starts-at-the-first-gradient",
+        tolerance=1e-6,  # its second moment is in float32, whatever the parameter is
+    ),
+    Witness(
+        "novograd",
+        "timm 1.0.31, timm.optim.NvNovoGrad",
+        torch_optimizer(
+            lambda p, h: optim.NvNovoGrad(
+                p,
+                h["lr"],
+                betas=(h["beta1"], h["beta2"]),
+                eps=h["eps"],
+                weight_decay=h["weight_decay"],
+                grad_averaging=True,
+            )
+        ),
+        dialect="averaged",
+        tolerance=1e-6,
+    ),
+    Witness(
         "lion",
         "timm 1.0.31, timm.optim.Lion",
         torch_optimizer(
