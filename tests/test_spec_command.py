@@ -32,8 +32,8 @@ def test_patterns_kinds_and_contents_narrow_the_list(capsys):
     assert "adam" not in said(capsys, "--kind=transforms").splitlines()[1]
     assert "muon" not in said(capsys, "adam*")
     with_dialect = said(capsys, "--has=dialect")
-    assert "adam " in with_dialect
-    assert "sgd " not in with_dialect
+    assert "\nadam " in with_dialect
+    assert "\nsgd " not in with_dialect
     assert "heavy_ball" not in said(capsys, "--used-by=keras.optimizers.Adam")
 
 
