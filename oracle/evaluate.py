@@ -496,7 +496,9 @@ class Scope:
         values = [self.of(a) for a in arguments]
         if name in self.functions:
             found = self.functions[name](*(v.x for v in values))
-            return self.valued(found if getattr(found, "ndim", 0) else self.number(found))
+            if not getattr(found, "ndim", 0):  # a tensor without axes stays a tensor
+                return Value(values[0].kind, self.number(found))
+            return self.valued(found)
         if name not in FUNCTIONS:
             near = difflib.get_close_matches(name, FUNCTIONS | self.functions, 1, 0.6)
             self.fail(f"there is no {name}" + (f"; is it {near[0]}?" if near else ""), node)

@@ -74,7 +74,7 @@ def examples(name: str, *, few: bool = False) -> Iterator[Example]:
                     given = arguments(name, random, scale * draw())
                     yield Example(f"{what} {shape}", hyper, None, None, None, given)
             elif spec.kind_of(name) == "schedules":
-                for t in range(LATE[0]):
+                for t in range(s["first"], LATE[0]):
                     yield Example(f"{what} {t}", hyper, t, None, None, {})
                 break
             else:

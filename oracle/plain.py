@@ -43,6 +43,11 @@ def script(m: re.Match[str]) -> str:
     return sign + (said if len(said) == 1 else f"({said})")
 
 
+def accented(m: re.Match[str]) -> str:
+    sign = letter((m[2] or m[3]).strip("\\")) + ACCENTS[m[1]]
+    return unicodedata.normalize("NFC", sign)
+
+
 def text(tex: str) -> str:
     """One line of plain text that says what an equation says."""
     tex = re.sub(r"\\begin\{cases\}(.*?)\\end\{cases\}", r"[\1]", tex)
@@ -50,8 +55,8 @@ def text(tex: str) -> str:
     tex = re.sub(r"\\(?:text|mathbf|mathcal|operatorname)\{([^{}]*)\}", r"\1", tex)
     tex = re.sub(r"\\[,;:! ]", " ", tex)
     tex = re.sub(
-        r"\\(hat|tilde|bar|check|dot)(?![a-z])\s*\{?(\\[A-Za-z]+|[A-Za-z])\}?",
-        lambda m: unicodedata.normalize("NFC", letter(m[2].strip("\\")) + ACCENTS[m[1]]),
+        r"\\(hat|tilde|bar|check|dot)(?![a-z])\s*(?:\{(\\?[A-Za-z]+)\}|(\\[A-Za-z]+|[A-Za-z]))",
+        accented,
         tex,
     )
     tex = re.sub(r"([_^])([^\s{\\])", r"\1{\2}", tex)

@@ -115,7 +115,7 @@ class Truth:
         stages = pipeline(self.case.rule, self.meant, node(self.arithmetic))
         hyper = self._scalars(stages.check(self.case.hyper))
         params = self._tensors(self.layout.join(self.case.params))
-        if stages.arbitrary:
+        if stages.sampled:
             return Sampled(self.arithmetic, pipeline(self.case.rule, self.meant), hyper, params)
         if stages.scope == "element" and not stages.given:
             blocks = (
@@ -134,9 +134,9 @@ class Truth:
                     x.terms = NONE  # what one step starts from is no sum to it
             if not self.arithmetic.coarser:
                 return moment
-            moment = Moment(*self._stored(moment))
-        step.load(*moment)
-        return moment
+            params, state = self._stored(moment)
+        step.load(params, state)
+        return Moment(params, state)
 
     def _stored(self, moment: Moment) -> tuple[Tensors, Slots]:
         """A moment as it is written, where tensors or states are coarser than what is computed."""

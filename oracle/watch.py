@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from goldstep import spec
 
 from . import digits, link
-from .rules import iterations, module
+from .rules import iterations, module, numbers
 
 
 class Record(NamedTuple):
@@ -70,7 +70,7 @@ def watched(name: str, lines: Mapping[str, str], log: list[Record], *, exact: bo
     said = {**link.tagged(plain), **lines}
     copy = ModuleType(plain.__name__)
     copy.__package__ = plain.__package__
-    vars(copy).update(EXACTLY, __see__=see, __give_back__=give_back)
+    vars(copy).update(numbers(name), **EXACTLY, __see__=see, __give_back__=give_back)
     text = link.said(plain, {tag: watch(tag, code) for tag, code in said.items()})
     exec(compiled(text, exact=exact), vars(copy))
     calls = iterations(name) | {i: i for i in beyond(lines)}

