@@ -94,7 +94,7 @@ def _begun(
     theta = {k: arithmetic.tensor(n.before[THETA]) for k, n in numbers.items()}
     hyper = _hyper(arithmetic, numbers, change)
     step: Stepper | Sampled
-    if stages.arbitrary:
+    if stages.sampled:
         step = Sampled(arithmetic, engine(job).stages, hyper, theta)
     else:
         step = Stepper(stages, hyper, theta, arithmetic.scalar)
