@@ -166,7 +166,7 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
         params = {name: x for name, x in params.items() if name in by_shape.values()}
     grads = [{name: g[name] for name in params} for g in recording.grads]
     if NONFINITE in stages.rules:
-        grads = list(_struck(grads))
+        grads = [dict(g) for g in _struck(grads)]
     if stages.gram:
         grads = [{k: g if g is None else gram(g) for k, g in now.items()} for now in grads]
         params = {name: np.zeros((len(x), len(x))) for name, x in params.items()}

@@ -65,6 +65,7 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
             )
         copies = {k: np.array(x) for k, x in out.items()}
         after.append(out)
+    _repeats(make, rule, hyper, dtype, after)
     if "absences" in capabilities:
         _absent(make, rule, hyper, dtype)
     if not narrow(dtype):  # else too coarse to tell
@@ -94,6 +95,17 @@ def _same(now: Tensors, then: Tensors, what: str) -> None:
     for name, x in now.items():
         if not np.array_equal(np.asarray(x), then[name], equal_nan=True):
             raise ContractError(what.format(repr(name)))
+
+
+def _repeats(make: Make, rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
+    """The same steps give the same numbers, to the last bit."""
+    params, grads = problem(rule, dtype)
+    step = make(rule, dict(hyper), params)
+    for t, (g, before) in enumerate(zip(grads, seen, strict=True), 1):
+        for name, x in step(g).items():
+            if not np.array_equal(np.asarray(x), np.asarray(before[name]), equal_nan=True):
+                msg = f"made anew, step {t} of the same run gives other numbers for {name!r}"
+                raise ContractError(msg)
 
 
 def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:

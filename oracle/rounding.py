@@ -375,7 +375,8 @@ class Arithmetic:
         coarse = max((self.compute, self.state), key=UNIT.__getitem__)
         if UNIT[coarse] > UNIT[self.dtype] and self.unit:
             held = plain(plain(value).astype(numpy_dtype(coarse)))
-            error = np.where(held == value, error, UNIT[coarse] * magnitude + error)
+            own = UNIT[coarse] * magnitude + np.minimum(magnitude, TINY[coarse])
+            error = np.where(held == value, error, own + error)
         return Bounded(self, value, error)
 
     @property

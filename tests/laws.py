@@ -40,7 +40,12 @@ DOMAINS = {
     "(0, 1)": st.floats(2**-10, 1 - 2**-10, width=16).map(xp.scalar),
     ">= 1": st.integers(1, 6),
 }
-WHOLE = {">= 0": st.integers(0, 3), ">= 1": st.integers(1, 6), "[0, 1]": st.integers(0, 1)}
+WHOLE = {
+    ">= 0": st.integers(0, 3),
+    ">= 1": st.integers(1, 6),
+    ">= 2": st.integers(2, 8),
+    "[0, 1]": st.integers(0, 1),
+}
 FAR = 2.0**300
 """Beside gradients that are larger by this, the floor of a normalisation is below rounding."""
 

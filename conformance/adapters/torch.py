@@ -19,7 +19,7 @@ dialects = {
 dtypes = ("float64", "float32", "bfloat16")
 scalar = "float64"  # Python's own numbers
 iteration = "bfloat16"  # whatever the type of the parameter
-capabilities = {"changes", "absences"}
+capabilities = {"changes", "absences", "groups", "saves", "maximize", "mixed"}
 
 
 def tensor(x):
@@ -118,7 +118,7 @@ SAME = {"decoupled_decay+adam": "adamw"}
 DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
 
 
-class Step:
+class Params:
     def __init__(self, optimizer, keys, params, max_norm):
         self.optimizer, self.keys, self.params, self.max_norm = optimizer, keys, params, max_norm
 
@@ -135,6 +135,19 @@ class Step:
         torch.set_default_dtype(kept)
         return {name: array(p) for name, p in self.params.items()}
 
+    def save(self):
+        """The parameters and the optimizer's own state_dict, as a checkpoint would have them."""
+        return {k: p.detach().clone() for k, p in self.params.items()}, self.optimizer.state_dict()
+
+    def restore(self, saved):
+        params, held = saved
+        with torch.no_grad():
+            for name, p in self.params.items():
+                p.copy_(params[name])
+        self.optimizer.load_state_dict(held)
+
+
+class Step(Params):
     def state(self):
         return {
             name: {slot: self._read(p, slot, key) for slot, key in self.keys.items()}
@@ -160,8 +173,10 @@ class Step:
                 }
 
 
-def make(rule, hyper, params):
+def make(rule, hyper, params, groups=(), **options):
     *transforms, last = SAME.get(rule, rule).split("+")
+    if "maximize" in options and last == "muon":
+        raise NotImplementedError("maximize")  # noqa: EM101
     if last not in OPTIMIZERS or {*transforms} - {"l2", "clip_by_global_norm"}:
         raise NotImplementedError(rule)
     if "l2" in transforms and last in DECAYED_OUTSIDE:
@@ -169,7 +184,10 @@ def make(rule, hyper, params):
     cls, arguments, keys = OPTIMIZERS[last]
     tensors = {name: torch.nn.Parameter(tensor(x)) for name, x in params.items()}
     decay = {"weight_decay": hyper.get("weight_decay", 0.0)}
-    optimizer = cls(tensors.values(), lr=hyper["lr"], **decay, **arguments(hyper))
+    given = {"lr": hyper["lr"], **decay, **arguments(hyper), **options}
+    apart = [g | {"params": [tensors[name] for name in g["params"]]} for g in groups]
+    others = tensors.keys() - {name for g in groups for name in g["params"]}
+    rest = {"params": [p for name, p in tensors.items() if name in others]}
+    optimizer = cls([rest, *apart], **given)
     max_norm = hyper["max_norm"] if "clip_by_global_norm" in transforms else None
-    step = Step(optimizer, keys, tensors, max_norm)
-    return step if keys is not None else step.__call__
+    return (Params if keys is None else Step)(optimizer, keys, tensors, max_norm)

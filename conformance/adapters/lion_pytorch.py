@@ -1,0 +1,17 @@
+"""lion-pytorch as it ships."""
+
+import importlib.metadata
+
+from ._torch import Table, scalar
+
+version = importlib.metadata.version("lion-pytorch")
+dialects = {}
+capabilities = {"changes", "absences", "saves"}
+make = Table(
+    {
+        "lion": "lion_pytorch.Lion",
+    },
+    dialects,
+).make
+
+__all__ = ["capabilities", "dialects", "make", "scalar", "version"]
