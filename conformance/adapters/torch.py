@@ -198,6 +198,8 @@ def make(rule, hyper, params, groups=(), **options):
     rest = {"params": [p for name, p in tensors.items() if name in others]}
     optimizer = cls([rest, *apart], **given)
     max_norm = hyper["max_norm"] if "clip_by_global_norm" in transforms else None
-    for p in tensors.values() if last in FIRST else []:
-        optimizer.state[p] = {"step": torch.tensor(0.0), **FIRST[last](p.detach(), hyper["lr"])}
+    for group in optimizer.param_groups if last in FIRST else []:
+        for p in group["params"]:
+            held = FIRST[last](p.detach(), group["lr"])
+            optimizer.state[p] = {"step": torch.tensor(0.0), **held}
     return (Params if keys is None else Step)(optimizer, keys, tensors, max_norm)
