@@ -9,6 +9,7 @@ torch.set_num_threads(1)  # tensors this small lose more in hand-over than they 
 
 version = torch.__version__
 dialects = {
+    "adafactor": "floors-as-clamps",
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
     "rmsprop_centered": "epsilon-and-rate-outside",
@@ -35,6 +36,12 @@ def array(x):
     if x.dtype == torch.bfloat16:
         return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return x.numpy()
+
+
+def adafactor(h):
+    # The floor is squared, and float32 must hold that: below this it is never met.
+    eps = (max(h["eps1"], 1e-18), h["eps2"])
+    return {"beta2_decay": -h["beta2_decay"], "eps": eps, "d": h["clip"]}
 
 
 def betas(h):
@@ -107,15 +114,31 @@ OPTIMIZERS = {
     "radam": (optim.RAdam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adam": (optim.Adam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adamw": (optim.AdamW, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
+    "adafactor": (
+        optim.Adafactor,
+        adafactor,
+        {"r": "row_var", "c": "col_var", "v": "variance", "t": "step"},
+    ),
     "muon": (
         optim.Muon,
         lambda h: {"momentum": h["momentum"], "ns_steps": h["steps"]},
         {"m": "momentum_buffer"},
     ),
 }
+# What only some tensors have, and what it begins with; nothing for the others.
+PARTS = {
+    "row_var": lambda p: torch.zeros_like(p[..., :1] if p.ndim > 1 else p.flatten()[:0]),
+    "col_var": lambda p: torch.zeros_like(p[..., :1, :] if p.ndim > 1 else p.flatten()[:0]),
+    "variance": lambda p: torch.zeros_like(p if p.ndim < 2 else p.flatten()[:0]),
+}
 NUMBERS = {"mu_product": 1.0}  # kept for a whole tensor, and what they begin with
 SAME = {"decoupled_decay+adam": "adamw"}
-DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
+DECAYED_OUTSIDE = {"adafactor", "adamw", "muon"}  # their weight_decay is not the gradient's
+
+
+def has(p, key):
+    """Whether the optimizer keeps this of a tensor."""
+    return key not in PARTS or PARTS[key](p).numel() > 0
 
 
 class Params:
@@ -160,7 +183,8 @@ class Step(Params):
             return 0 if held is None else int(held)
         if key in NUMBERS:
             return NUMBERS[key] if held is None else float(held)
-        return array(torch.zeros_like(p) if held is None else held)
+        begun = PARTS.get(key, torch.zeros_like)
+        return array(begun(p) if held is None else held)
 
     def load(self, params, state):
         with torch.no_grad():
@@ -169,7 +193,7 @@ class Step(Params):
                 held = {self.keys[slot]: x for slot, x in state[name].items()}
                 self.optimizer.state[p] = {
                     "step": torch.tensor(float(held.pop("step", 0))),
-                    **{key: tensor(np.asarray(x)) for key, x in held.items()},
+                    **{key: tensor(np.asarray(x)) for key, x in held.items() if has(p, key)},
                 }
 
 
