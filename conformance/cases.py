@@ -39,7 +39,7 @@ OTHERS = (
     "adamw@weight_decay=rising_cosine",
     "linear_warmup@exponential",
 )
-"""Other compositions, each along one trajectory: the decay of every optimizer, every way to compose."""
+"""Other compositions, each along one trajectory: the decay of every optimizer, and all else."""
 
 FLAT = ("designed-scales", "designed-shocks", "designed-ties", "recorded-transformer")
 """The trajectories that are replayed as one long vector by rules that update each coordinate on its
@@ -58,8 +58,8 @@ COMPOSED = ("designed-absences", "designed-scales", "designed-shocks", "recorded
 """The trajectories of pipelines. What the others show, their optimizers show by themselves."""
 
 SENSITIVE = {"sam", "asam", "cautious"}
-"""Rules that divide by the norm of a gradient or ask for the sign of an update: they are tried where
-rounding turns neither."""
+"""Rules that divide by the norm of a gradient or ask for the sign of an update: they are tried
+where rounding turns neither."""
 
 NONFINITE = "skip_nonfinite"
 """The rule that is there for gradients which are no numbers, and is given some."""
@@ -94,7 +94,14 @@ def rules() -> tuple[str, ...]:
     around = [*spec.names("transforms"), *(n for n in spec.names("wrappers") if n != ROUTE)]
     pipelines = [f"{name}+{COMPANION}" for name in around]
     iterated = filter(alone, spec.names("iterations"))
-    return (*spec.names("optimizers"), *pipelines, *spec.names("schedules"), *EXAMPLES, *OTHERS, *iterated)
+    return (
+        *spec.names("optimizers"),
+        *pipelines,
+        *spec.names("schedules"),
+        *EXAMPLES,
+        *OTHERS,
+        *iterated,
+    )
 
 
 def tried(rule: str) -> set[str]:

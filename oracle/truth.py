@@ -17,7 +17,7 @@ THETA = "theta"
 
 
 CHAINED = 2.0
-"""So many roundings more may a schedule gather that computes a rate from that of the step before."""
+"""So many roundings more has a schedule that computes a rate from that of the step before."""
 
 
 class Moment(NamedTuple):

@@ -52,16 +52,11 @@ def sam(inner, h):
     return optax.contrib.sam(inner, uphill, sync_period=2)
 
 
-def accumulate(inner, h):
-    # It would gather in float32, whatever the type of the gradients.
-    return optax.MultiSteps(inner, h["k"], accumulator_dtype=None).gradient_transformation()
-
-
 # By name: from what is wrapped and hyper-parameters to what wraps it.
 WRAPPERS = {
     "lookahead": lambda inner, h: optax.lookahead(inner, h["k"], h["alpha"]),
     "sam": sam,
-    "accumulate": accumulate,
+    "accumulate": lambda inner, h: optax.MultiSteps(inner, h["k"]).gradient_transformation(),
     "skip_nonfinite": lambda inner, _: optax.apply_if_finite(inner, 2**30),
 }
 

@@ -1,4 +1,4 @@
-"""What torch has around its optimizers: schedules, averages of the weights, two optimizers at once."""
+"""What torch has around its optimizers: schedules, averages of the weights, two at once."""
 
 import numpy as np
 import torch

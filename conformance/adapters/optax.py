@@ -34,6 +34,8 @@ NAMES = {
     "rho": "decay",
     "initial_accumulator": "initial_accumulator_value",
     "steps": "ns_steps",
+    "max_rms": "threshold",
+    "max_value": "max_delta",
 }
 
 
@@ -91,8 +93,8 @@ OPTIMIZERS = {
 TRANSFORMS = {
     "l2": optax.add_decayed_weights,
     "clip_by_global_norm": optax.clip_by_global_norm,
-    "clip_by_rms": lambda max_rms: optax.clip_by_block_rms(max_rms),
-    "clip_by_value": lambda max_value: optax.clip(max_value),
+    "clip_by_rms": optax.clip_by_block_rms,
+    "clip_by_value": optax.clip,
     "centralize": optax.centralize,
     "maximize": lambda: optax.scale(-1.0),
 }
@@ -209,5 +211,9 @@ class Step:
 def make(rule, hyper, params):
     if rule in around.SCHEDULES:
         return around.Schedule(rule, hyper, params)
+    types = {str(x.dtype) for x in params.values()}
+    if "accumulate" in rule and types != {"float32"}:
+        what = "MultiSteps gathers in float32, whatever the type of the gradients"
+        raise NotImplementedError(what)
     step = Step(rule, hyper, params)
     return step if step.kept(rule) else step.__call__
