@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from goldstep.oracle import Case, ContractError, Truth, diagnose, judge, observe
+from goldstep.oracle.declared import misdeclared
 from goldstep.oracle.diagnose import Match, explain
 from goldstep.oracle.judge import Divergence, curves
 from goldstep.oracle.mistakes import Suspicion
@@ -18,6 +19,7 @@ from goldstep.oracle.observe import Seen
 from . import message
 from .implementations import Implementation
 from .smoke import smoke
+from .whole import check
 
 LIMIT = 120
 """How many seconds an implementation in this process has for one case."""
@@ -54,8 +56,19 @@ class Memory:
         self.in_vain = False
         """Whether a long search has found nothing once: it is not made again."""
 
+        self._verdicts: set[str] = set()
+
+    def first(self, verdict: str) -> bool:
+        """Whether a verdict is new here."""
+        new = verdict not in self._verdicts
+        self._verdicts.add(verdict)
+        return new
+
     def diagnosed(self, truth: Truth, seen: Seen) -> list[Match]:
-        found = diagnose(truth, seen, self.known, deep=not self.in_vain)
+        found = diagnose(truth, seen, self.known, deep=False) or misdeclared(truth, seen)
+        if found and found[0].kind == "declaration":
+            return found
+        found = found or diagnose(truth, seen, self.known, deep=not self.in_vain)
         self.known = [m.suspicion for m in found if m.explains] or self.known
         self.in_vain = self.in_vain or not any(m.explains for m in found)
         return found
@@ -92,6 +105,19 @@ def broken(made: Implementation, rule: str, dtype: str) -> str:
         return f"{verdict}: {error}" if verdict else str(error)
     except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is broken
         return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def wrong(made: Implementation, rule: str, name: str) -> str | None:
+    """What is wrong with an optimizer as a whole; empty if nothing, None if it is not offered."""
+    try:
+        with limited(LIMIT):
+            check(made, rule, name)
+    except NotImplementedError:
+        return None
+    except Exception as error:  # noqa: BLE001 - it is the implementation's
+        kind = "" if isinstance(error, ContractError) else f"{type(error).__name__}: "
+        return f"{kind}{error}"
     return ""
 
 

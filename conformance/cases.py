@@ -182,7 +182,7 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
         params = {name: x for name, x in params.items() if name in by_shape.values()}
     grads = [{name: g[name] for name in params} for g in recording.grads]
     if NONFINITE in stages.rules:
-        grads = list(_struck(grads))
+        grads = [dict(g) for g in _struck(grads)]
     if stages.gram:
         grads = [{k: g if g is None else gram(g) for k, g in now.items()} for now in grads]
         params = {name: np.zeros((len(x), len(x))) for name, x in params.items()}
@@ -244,7 +244,7 @@ def draw(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
         many = row["like"].removesuffix("theta").rstrip("*")
         n = int(many or 1)
         if row["draw"] == "gradient":  # those of the steps that follow
-            follow: list[Any] = [h[name] for h in [*grads[t + 1 :], *grads[:t], grads[t]]]
+            follow: list[Any] = [h[name] for h in [*grads[t + 1 :], *grads[: t + 1]]]
             found = np.stack(([h for h in follow if h is not None] * n)[:n])
         else:
             found = drawn(row["draw"], (n, *g.shape))

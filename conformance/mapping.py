@@ -6,6 +6,7 @@ libraries use. Where they have not, the user says it as a call would: `torch:pkg
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,12 @@ STATE = {
     "v": "exp_avg_sq square_avg nu momentum_buffer trace second_moment velocity buf",
     "t": "step count steps iteration iterations",
     "G": "sum sum_of_squares accumulator square_sum",
+    "b": "momentum_buffer",
+    "u": "acc_delta exp_inf e_x delta_avg",
+    "v_max": "max_exp_avg_sq nu_max",
+    "s": "exp_avg_var nu exp_avg_sq",
+    "n": "exp_avg_sq exp_avg_nest_sq",
+    "h": "prev_grad neg_pre_grad previous_grad",
 }
 """By slot of the state: what libraries call it, the likeliest first."""
 
@@ -163,7 +170,7 @@ def _paired(
     wanted: list[str], free: list[str], name: str, door: str, rule: str
 ) -> Iterator[tuple[str, str]]:
     """Each of our hyper-parameters with its one parameter there, as an expression in our names."""
-    betas = [k for k in wanted if k.startswith("beta") and k != "beta"]
+    betas = [k for k in wanted if re.fullmatch(r"beta[0-9]", k)]
     if "betas" in free and betas:
         wanted = [k for k in wanted if k not in betas]
         free = [k for k in free if k != "betas"]

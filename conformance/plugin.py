@@ -1,5 +1,6 @@
 """The options of the suite, what it asks of whom, and the table at the end."""
 
+import datetime as dt
 import fnmatch
 import json
 from collections.abc import Iterator, Sequence
@@ -10,11 +11,13 @@ import pytest
 
 from goldstep.oracle import ContractError
 
-from . import trajectories
+from . import ledger, trajectories
 from .ask import Memory
 from .cases import asked, rules, worth
 from .implementations import EVERY, Implementation, UnusableError, claiming, implementation
-from .report import REPORT, summary
+from .ledger import Entry, LedgerError
+from .report import WRITERS, badge, report, summary, write
+from .whole import checks
 
 NAME = "goldstep-conformance"
 PROPERTY = "goldstep"
@@ -23,6 +26,7 @@ PROPERTY = "goldstep"
 ASKED = pytest.StashKey[Sequence[Implementation]]()
 OFFERED = pytest.StashKey[list[tuple[Implementation, str, list[str]]]]()
 BROKEN = pytest.StashKey[set[tuple[str, str]]]()
+LEDGER = pytest.StashKey[list[Entry]]()
 MEMORY = pytest.StashKey[dict[tuple[str, str], Memory]]()
 
 
@@ -57,11 +61,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_false",
         help="compute every truth anew; else it is kept in GOLDSTEP_CACHE or ~/.cache/goldstep",
     )
-    group.addoption("--report", metavar="FILE", help="write the verdicts as JSON")
+    group.addoption(
+        "--report",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write what was found, as FILE.json, FILE.html or FILE.md; may be given again",
+    )
+    group.addoption("--badge", metavar="FILE", help="write an endpoint badge of shields.io")
+    group.addoption("--xfail", metavar="FILE", help="a ledger of what is known to differ")
+    group.addoption("--write-xfail", metavar="FILE", help="write a ledger of all that fails")
+    group.addoption(
+        "--shrink",
+        action="store_true",
+        help="show the smallest test that fails, for the first case of each cause",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[BROKEN], config.stash[MEMORY] = set(), {}
+    config.stash[LEDGER] = []
     if config.option.help or config.option.version:
         return
     if not config.option.impl:
@@ -77,9 +96,30 @@ def pytest_configure(config: pytest.Config) -> None:
         trajectories.names()
     except (UnusableError, ContractError, ValueError) as error:
         raise pytest.UsageError(str(error)) from error
-    if config.option.report and not Path(config.option.report).resolve().parent.is_dir():
-        msg = f"--report={config.option.report}: there is no such folder"
-        raise pytest.UsageError(msg)
+    _check_files(config)
+    if config.option.xfail:
+        today = dt.datetime.now(tz=dt.UTC).date()
+        try:
+            config.stash[LEDGER] = ledger.read(Path(config.option.xfail), today)
+        except LedgerError as error:
+            raise pytest.UsageError(str(error)) from error
+
+
+def _check_files(config: pytest.Config) -> None:
+    """Raise UsageError before anything is asked if what is found could not be written."""
+    given = config.option
+    for option, files in {
+        "--report": given.report,
+        "--badge": [given.badge],
+        "--write-xfail": [given.write_xfail],
+    }.items():
+        for name in filter(None, files):
+            if not Path(name).resolve().parent.is_dir():
+                msg = f"{option}={name}: there is no such folder"
+                raise pytest.UsageError(msg)
+            if option == "--report" and Path(name).suffix not in WRITERS:
+                msg = f"--report={name}: a report is one of {', '.join(WRITERS)}"
+                raise pytest.UsageError(msg)
 
 
 def _claim(text: str) -> tuple[str, str]:
@@ -115,7 +155,7 @@ def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[st
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = metafunc.fixturenames
-    if not {"adapter", "question"} & set(names):
+    if not {"adapter", "question", "whole"} & set(names):
         return
     config = metafunc.config
     if OFFERED not in config.stash:  # to ask what is offered is to make it
@@ -124,6 +164,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "adapter" in names:
         ids = [f"{made.name}-{rule}" for made, rule, _ in every]
         metafunc.parametrize("adapter", every, ids=ids)
+        return
+    if "whole" in names:
+        asked_of = [] if config.option.case else every
+        found = [(m, r, check) for m, r, dtypes in asked_of if dtypes for check in checks(m, r)]
+        metafunc.parametrize("whole", found, ids=[f"{m.name}-{r}-{c}" for m, r, c in found])
         return
     questions, ids = [], []
     for made, rule, offered in every:
@@ -165,9 +210,32 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     if exitstatus == pytest.ExitCode.OK and not any(r["case"] for r in _rows):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-    if session.config.option.report:
-        text = json.dumps(REPORT | {"rows": _rows}, indent=1) + "\n"
-        Path(session.config.option.report).write_text(text, encoding="utf-8")
+    config = session.config
+    if ASKED not in config.stash:
+        return
+    for name in config.option.report:
+        write(Path(name), report(config.stash[ASKED], _rows))
+    if config.option.badge:
+        Path(config.option.badge).write_text(badge(config.stash[ASKED], _rows), encoding="utf-8")
+    if config.option.write_xfail:
+        Path(config.option.write_xfail).write_text(ledger.written(_rows), encoding="utf-8")
+    if stale(config) and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def stale(config: pytest.Config) -> list[str]:
+    """The ids of the ledger that match nothing, as far as everything was asked."""
+    given = config.option
+    if given.rule or given.case or given.dtype or given.keyword:
+        return []
+    names = [ledger.name(row) for row in _rows]
+    entries = config.stash[LEDGER]
+    return ledger.unmatched(entries, names)
+
+
+def expected(config: pytest.Config, name: str) -> Entry | None:
+    """The entry of the ledger that a case, or the adapter of a rule, is under."""
+    return next((entry for entry in config.stash[LEDGER] if entry.covers(name)), None)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -178,11 +246,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Ite
     stats = terminalreporter.stats
     failed = stats.get("failed", [])
     causes: dict[Any, Any] = {}
-    for report in failed:
-        rows = [json.loads(str(v)) for name, v in report.user_properties if name == PROPERTY]
+    for test in failed:
+        rows = [json.loads(str(v)) for name, v in test.user_properties if name == PROPERTY]
         row = rows[0] if rows else {}
         key = (row.get("implementation"), row.get("rule"), row.get("verdict") or row.get("message"))
-        causes.setdefault(key if rows else report.nodeid, report)
+        causes.setdefault(key if rows else test.nodeid, test)
     if failed:
         stats["failed"] = list(causes.values())
     try:
@@ -193,3 +261,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Ite
     terminalreporter.section("conformance")
     for line in summary(config.stash[ASKED], _rows):
         terminalreporter.write_line(line)
+    for name in stale(config):
+        said = "matches nothing that was asked: remove it, or mend its name"
+        terminalreporter.write_line(f"LEDGER {config.option.xfail}: {name!r} {said}", red=True)

@@ -65,9 +65,12 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
             )
         copies = {k: np.array(x) for k, x in out.items()}
         after.append(out)
+    _repeats(make, rule, hyper, dtype, after)
     if "absences" in capabilities:
         _absent(make, rule, hyper, dtype)
-    _units(rule, hyper, dtype, [params, *({k: np.array(x) for k, x in a.items()} for a in after)])
+    if not narrow(dtype):  # else too coarse to tell
+        seen = [params, *({k: np.array(x) for k, x in a.items()} for a in after)]
+        _units(rule, hyper, dtype, seen)
     if level(step) == 2:
         _resumes(make, rule, hyper, dtype)
 
@@ -94,6 +97,17 @@ def _same(now: Tensors, then: Tensors, what: str) -> None:
             raise ContractError(what.format(repr(name)))
 
 
+def _repeats(make: Make, rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
+    """The same steps give the same numbers, to the last bit."""
+    params, grads = problem(rule, dtype)
+    step = make(rule, dict(hyper), params)
+    for t, (g, before) in enumerate(zip(grads, seen, strict=True), 1):
+        for name, x in step(g).items():
+            if not np.array_equal(np.asarray(x), np.asarray(before[name]), equal_nan=True):
+                msg = f"made anew, step {t} of the same run gives other numbers for {name!r}"
+                raise ContractError(msg)
+
+
 def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
     """A parameter whose gradient is None is not stepped, and another one still is."""
     params, grads = problem(rule, dtype)
@@ -109,8 +123,6 @@ def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
 
 def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
     """Say so if every step is the right one times a factor that only a mix-up of units explains."""
-    if narrow(dtype):  # too coarse to tell
-        return
     mixups = {-1.0: "it goes uphill: is the gradient negated?"}
     if "lr" in hyper:
         lr = hyper["lr"]

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from goldstep.conformance import message, plugin
-from goldstep.conformance.ask import Memory, ask, broken
+from goldstep.conformance.ask import Memory, ask, broken, number, wrong
+from goldstep.conformance.shrink import shrunken
 from goldstep.oracle import Truth
 from goldstep.oracle.cache import Kept
 
@@ -32,13 +33,42 @@ def test_adapter(adapter, tell, request):
     if not dtypes:
         tell(made, rule, offered=False)
         pytest.skip(f"NOT TESTED: {made.name} does not offer {rule}")
-    said = broken(made, rule, dtypes[0])
-    if not said:
+    said, known = broken(made, rule, dtypes[0]), plugin.expected(request.config, rule)
+    if not said and not known:
         tell(made, rule)
         return
     request.config.stash[plugin.BROKEN].add((made.name, rule))
+    if known and said:
+        tell(made, rule, dtype=dtypes[0], status="expected", message=said)
+        pytest.xfail(known.says())
+    said = said or stale("its adapter is not broken")
     tell(made, rule, dtype=dtypes[0], status="broken", message=said)
     pytest.fail(f"{rule}: your adapter is broken ({dtypes[0]}): {said}", pytrace=False)
+
+
+def stale(what):
+    return f"{what}, although the ledger says so: remove its line"
+
+
+def test_whole(whole, tell, request):
+    """The optimizer as a whole: groups, checkpoints, types, and what it does not depend on."""
+    made, rule, name = whole
+    if (made.name, rule) in request.config.stash[plugin.BROKEN]:
+        pytest.skip("NOT TESTED: the adapter is broken")
+    known, row = plugin.expected(request.config, f"{rule}/{name}"), {"check": name}
+    said = wrong(made, rule, name)
+    if said is None:
+        tell(made, rule, **row, status="not tested")
+        pytest.skip(f"NOT TESTED: {made.name} does not offer {name} of {rule}")
+    if not said and not known:
+        tell(made, rule, **row, status="conforms", verdict="conforms")
+        return
+    if known and said:
+        tell(made, rule, **row, status="expected", verdict=name, message=said)
+        pytest.xfail(known.says())
+    said = said or stale("conforms")
+    tell(made, rule, **row, status="differs", verdict=f"{name}: {said}", message=said)
+    pytest.fail(f"{rule}, as a whole: {name}: {said}", pytrace=False)
 
 
 def test_case(question, tell, request):
@@ -46,19 +76,28 @@ def test_case(question, tell, request):
     made, case, dtype, free = question
     if (made.name, case.rule) in request.config.stash[plugin.BROKEN]:
         pytest.skip("NOT TESTED: the adapter is broken")
-    program = plugin.program(request.config)
-    command = f"{program} --impl={made.name} --case={case.id}/{dtype}"
-    kind, memories = (
-        Kept if request.config.option.cache else Truth,
-        request.config.stash[plugin.MEMORY],
-    )
+    kind = Kept if request.config.option.cache else Truth
+    memories = request.config.stash[plugin.MEMORY]
     memory = memories.setdefault((made.name, case.rule), Memory(kind))
+    name = f"{case.id}/{dtype}"
+    known = plugin.expected(request.config, name)
     answer = ask(made, case, dtype, free=free, memory=memory)
-    where = {"case": case.id, "dtype": dtype, "level": answer.level, "ratio": answer.ratio}
+    where = {"case": case.id, "dtype": dtype, "level": answer.level, "ratio": number(answer.ratio)}
     said = {"status": answer.status, "verdict": answer.verdict, "message": answer.message}
-    if answer.status == "not tested":
-        pytest.skip(answer.message)
+    if known and answer.status == "conforms":
+        verdict = stale("conforms")
+        said |= {"status": "unexpected", "verdict": verdict, "message": f"{name}: {verdict}"}
+    elif known and answer.status != "not tested":
+        said |= {"status": "expected"}
     tell(made, case.rule, **where, **said, **answer.more)
-    if answer.status == "conforms":
+    if said["status"] == "conforms":
         return
-    pytest.fail(f"{answer.message}\n{message.repeat(command)}", pytrace=False)
+    if said["status"] == "not tested":
+        pytest.skip(answer.message)
+    if said["status"] == "expected":
+        pytest.xfail(known.says())
+    command = f"{plugin.program(request.config)} --impl='{made.name}' --case={name}"
+    lines = [said["message"], message.repeat(command)]
+    if request.config.option.shrink and memory.first(answer.verdict):
+        lines += ["", *shrunken(made, case, dtype)]
+    pytest.fail("\n".join(lines), pytrace=False)

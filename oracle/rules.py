@@ -6,6 +6,7 @@ import inspect
 import math
 import operator
 import re
+from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -119,7 +120,8 @@ def applied(name: str, f: Callable[..., Any]) -> Any:
     Of several results it is the first.
     """
     rows = spec.load("iterations", name)["hyper"]
-    Hyper, State = NamedTuple("Hyper", [(k, Any) for k in rows]), NamedTuple("State", [])  # noqa: N806
+    Hyper = namedtuple("Hyper", rows)  # type: ignore[misc]  # noqa: PYI024
+    State = namedtuple("State", ())  # noqa: PYI024
 
     def update(_: Any, g: Any, state: Any, hyper: Any) -> Any:
         found = f(g, *hyper)
@@ -217,14 +219,22 @@ class Pipeline(NamedTuple):
         return any(stage.kind == "iterations" for stage in self.stages)
 
     @property
+    def discontinuous(self) -> bool:
+        """Whether two runs that differ in the last place may part for good."""
+        return any("discontinuous" in stage.spec for stage in self.stages)
+
+    @property
     def largest(self) -> float:
         """The most elements of a tensor that the suite gives it."""
         return min((stage.spec.get("largest", math.inf) for stage in self.stages), default=math.inf)
 
     @property
-    def arbitrary(self) -> bool:
-        """Whether a state holds singular vectors or eigenvectors, which no equation determines."""
-        return any("gauge" in row for stage in self.stages for row in stage.spec["state"].values())
+    def sampled(self) -> bool:
+        """Whether the error of whole steps is sampled: where a rule says so, and where a state
+        holds singular vectors or eigenvectors, which no equation determines.
+        """
+        rows = [row for stage in self.stages for row in stage.spec["state"].values()]
+        return any("gauge" in row for row in rows) or any("sampled" in s.spec for s in self.stages)
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Whether every stage takes a tensor of this shape, and of a route either side."""
@@ -310,7 +320,7 @@ def _made(
         return Stage(rule, spec.load(spec.kind_of(rule), rule), read(rule, meant, wrap))
 
     if name in spec.names("iterations") and alone(name):
-        f = getattr(read(name, meant), name)
+        f: Any = getattr(read(name, meant), name)
         f = wrap(f) if wrap and on_matrices(name) else f
         own = Stage(name, spec.load("iterations", name), applied(name, f))
         return Pipeline(name, (own,))

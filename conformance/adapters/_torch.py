@@ -1,5 +1,10 @@
 """Any torch.optim.Optimizer, driven as the contract says: what adapters of its kind share."""
 
+import copy
+import functools
+import importlib
+
+import ml_dtypes
 import numpy as np
 import torch
 
@@ -12,6 +17,21 @@ torch.set_num_threads(1)  # tensors this small lose more in hand-over than they 
 scalar = "float64"  # Python's own numbers
 
 
+def tensor(x):
+    """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
+    if x.dtype == ml_dtypes.bfloat16:
+        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
+    return torch.tensor(x)
+
+
+def array(x):
+    """An array of its own, of what is in a tensor."""
+    x = x.detach().clone()
+    if x.dtype == torch.bfloat16:
+        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return x.numpy()
+
+
 class Params:
     """Level 0: parameters and gradients in, parameters out.
 
@@ -21,7 +41,7 @@ class Params:
 
     def __init__(self, build, arguments, hyper, params):
         self.arguments, self.hyper = arguments, dict(hyper)
-        self.params = {name: torch.nn.Parameter(torch.tensor(x)) for name, x in params.items()}
+        self.params = {name: torch.nn.Parameter(tensor(x)) for name, x in params.items()}
         self.optimizer = build(list(self.params.values()), **arguments(hyper))
 
     def __call__(self, grads, **changes):
@@ -33,9 +53,9 @@ class Params:
                 for ours, value in changes.items():
                     group.update(dict.fromkeys([k for k in names(ours) if k in group][:1], value))
         for name, p in self.params.items():
-            p.grad = None if grads[name] is None else torch.tensor(grads[name])
+            p.grad = None if grads[name] is None else tensor(grads[name])
         self.optimizer.step()
-        return {name: p.detach().numpy().copy() for name, p in self.params.items()}
+        return {name: array(p) for name, p in self.params.items()}
 
     def save(self):
         """The parameters and the optimizer's own state_dict, as a checkpoint would have them."""
@@ -55,22 +75,29 @@ class State(Params):
     A count is a tensor, but in `int:step` a number, and in `group:step` one of the whole group.
     """
 
-    def __init__(self, build, arguments, hyper, params, keys):
-        super().__init__(build, arguments, hyper, params)
-        self.keys = keys
+    keys: dict[str, str]
+    idle: dict[str, object]
+    """What is beside the rule's state, and has to be there."""
+    begun: dict[str, dict[str, object]]
+    """The state of the rule before its first step."""
 
     def state(self):
         return {
-            name: {slot: read(self.optimizer, p, slot, key) for slot, key in self.keys.items()}
+            name: {slot: self._held(name, p, slot, key) for slot, key in self.keys.items()}
             for name, p in self.params.items()
         }
+
+    def _held(self, name, p, slot, key):
+        found = read(self.optimizer, p, slot, key)
+        return self.begun[name][slot].copy() if found is None else found
 
     def load(self, params, state):
         with torch.no_grad():
             for name, p in self.params.items():
-                p.copy_(torch.from_numpy(params[name]))
+                p.copy_(tensor(params[name]))
                 held = self.optimizer.state[p]
                 held.clear()
+                held.update(copy.deepcopy(self.idle))
                 for slot, key in self.keys.items():
                     where, _, entry = key.rpartition(":")
                     x = state[name][slot]
@@ -79,23 +106,16 @@ class State(Params):
                     elif slot == "t":
                         held[entry] = x if where == "int" else torch.tensor(float(x))
                     else:
-                        held[entry] = torch.from_numpy(x)
+                        held[entry] = tensor(np.asarray(x))
 
 
 def read(optimizer, p, slot, key):
-    """One slot of the state of a parameter; what is not there yet is zero."""
+    """One slot of the state of a parameter; None where it is not there yet."""
     where, _, entry = key.rpartition(":")
     held = (optimizer.param_groups[0] if where == "group" else optimizer.state[p]).get(entry)
     if slot == "t":
         return 0 if held is None else int(held)
-    return torch.zeros_like(p).numpy() if held is None else held.numpy().copy()
-
-
-def driven(build, arguments, keys):
-    """A step at level 2 where the state is known, else at level 0."""
-    if keys is None:
-        return lambda hyper, params: Params(build, arguments, hyper, params)
-    return lambda hyper, params: State(build, arguments, hyper, params, keys)
+    return None if held is None else array(held)
 
 
 class Class:
@@ -103,10 +123,12 @@ class Class:
 
     scalar = scalar
 
-    def __init__(self, text, found, rule):
+    def __init__(self, text, found, rule, dialects=None):
         path, said = parse(text)
+        self.dialects = dialects or {}
         self.rule, self.found, self.version = rule, found, version_of(found)
         self.mapping = mapped(rule, found, said, f"torch:{path}", skip=1)
+        self.idle = {}
         self.keys, seen = self._look()
         level = f"its state is read: {seen}" if self.keys is not None else f"level 0: {seen}"
         self.notes = [f"{rule} = {self.mapping.described()}", level]
@@ -114,7 +136,12 @@ class Class:
     def make(self, rule, hyper, params):
         if rule != self.rule:
             raise NotImplementedError(rule)
-        return driven(self.found, self.mapping.values, self.keys)(hyper, params)
+        if self.keys is None:
+            return Params(self.found, self.mapping.values, hyper, params)
+        step = State(self.found, self.mapping.values, hyper, params)
+        step.keys, step.idle = self.keys, self.idle
+        step.begun = reference(rule, hyper, {k: x.copy() for k, x in params.items()}).state()
+        return step
 
     def _look(self):
         """Which entries are which slots, as a short run shows; None where it cannot be told."""
@@ -127,7 +154,7 @@ class Class:
         rows = {k: row for stage in stages.stages for k, row in stage.spec["state"].items()}
         if stages.given or any(row["like"] not in {"theta", "1"} for row in rows.values()):
             return None, "the state of such a rule is not looked for"
-        ours = reference(rule, hyper, dict(start))
+        ours = reference(rule, hyper, dict(start), self.dialects)
         for k in (1, 2, 3):
             g = {"w": np.cos(k * np.arange(1.0, 7.0)).reshape(3, 2)}
             out, want = theirs({"w": g["w"].copy()}), ours(g)
@@ -145,7 +172,10 @@ class Class:
         if missing := [slot for slot in rows if slot not in keys]:
             return None, f"no entry of its state is known to be {', '.join(missing)}"
         used = {key.rpartition(":")[2] for key in keys.values()}
-        if more := sorted(map(str, theirs.optimizer.state[p].keys() - used)):
+        rest = theirs.optimizer.state[p].keys() - used
+        if "t" not in rows:  # it counts, and the rule does not
+            self.idle = {k: theirs.optimizer.state[p][k] for k in rest & entries["1"].keys()}
+        if more := sorted(map(str, rest - self.idle.keys())):
             return None, f"its state has more than the rule's: {', '.join(more)}"
         if np.allclose(out["w"], want["w"], rtol=1e-6):  # else it is for the judge to say
             for slot, key in keys.items():
@@ -171,3 +201,22 @@ def kinds(held, group, shape):
         if k not in theta and np.ndim(x) == 0 and x is not None and int(x) == 3:
             counts[k] = k if torch.is_tensor(x) else f"int:{k}"
     return {"theta": theta, "1": counts}
+
+
+class Table:
+    """An adapter that is a table: by rule, a class and its arguments, as on a command line."""
+
+    def __init__(self, classes, dialects):
+        self.classes, self.dialects = classes, dialects
+        self.built = functools.cache(self._built)
+
+    def _built(self, rule):
+        path, _ = parse(self.classes[rule])
+        module, _, name = path.rpartition(".")
+        found = getattr(importlib.import_module(module), name)
+        return Class(self.classes[rule], found, rule, self.dialects)
+
+    def make(self, rule, hyper, params):
+        if rule not in self.classes:
+            raise NotImplementedError(rule)
+        return self.built(rule).make(rule, hyper, params)

@@ -3,5 +3,5 @@
 from goldstep.oracle.replay import implementation
 
 dtypes = ("float64", "float32", "bfloat16", "float16")
-capabilities = {"changes", "absences"}
+capabilities = {"changes", "absences", "hypers", "mixed"}
 make = implementation()

@@ -1,11 +1,11 @@
 """torch.optim as it ships, in one parameter group, on the path that it picks itself."""
 
-import ml_dtypes
 import numpy as np
 import torch
 from torch import nn, optim
 
 from . import _torch_around as around
+from ._torch import array, tensor
 
 torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
 
@@ -25,22 +25,7 @@ dialects = {
 dtypes = ("float64", "float32", "bfloat16")
 scalar = "float64"  # Python's own numbers
 iteration = "bfloat16"  # whatever the type of the parameter
-capabilities = {"changes", "absences"}
-
-
-def tensor(x):
-    """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
-    if x.dtype == ml_dtypes.bfloat16:
-        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
-    return torch.tensor(x)
-
-
-def array(x):
-    """An array of its own, of what is in a tensor."""
-    x = x.detach().clone()
-    if x.dtype == torch.bfloat16:
-        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return x.numpy()
+capabilities = {"changes", "absences", "groups", "saves", "maximize", "mixed"}
 
 
 def betas(h):
@@ -113,13 +98,35 @@ OPTIMIZERS = {
     "radam": (optim.RAdam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adam": (optim.Adam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adamw": (optim.AdamW, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
+    "rprop": (
+        lambda params, lr, weight_decay, **more: optim.Rprop(params, lr, **more),  # noqa: ARG005
+        lambda h: {
+            "etas": (h["eta_minus"], h["eta_plus"]),
+            "step_sizes": (h["step_min"], h["step_max"]),
+        },
+        {"h": "prev", "s": "step_size"},
+    ),
+    "asgd": (
+        optim.ASGD,
+        lambda h: {"lambd": h["decay"], "alpha": h["alpha"], "t0": h["t0"]},
+        {"a": "ax", "r": "eta", "mu": "mu", "t": "step"},
+    ),
     "muon": (
         optim.Muon,
         lambda h: {"momentum": h["momentum"], "ns_steps": h["steps"]},
         {"m": "momentum_buffer"},
     ),
 }
-NUMBERS = {"mu_product": 1.0}  # kept for a whole tensor, and what they begin with
+NUMBERS = {"mu_product": 1.0, "eta": 0.0, "mu": 1.0}  # kept for a whole tensor, and at first
+# What keeps its first learning rate takes it at its first step, where it may be another one.
+FIRST = {
+    "rprop": lambda p, lr: {"prev": torch.zeros_like(p), "step_size": torch.full_like(p, lr)},
+    "asgd": lambda p, lr: {
+        "ax": torch.zeros_like(p),
+        "eta": torch.tensor(lr, dtype=torch.float64),
+        "mu": torch.ones((), dtype=torch.float64),
+    },
+}
 SAME = {"decoupled_decay+adam": "adamw"}
 DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
 
@@ -133,7 +140,7 @@ CLIPS = {
 FLAGS = {"l2", "maximize"}  # options of the optimizers
 
 
-class Step:
+class Params:
     def __init__(self, optimizer, keys, params, clip):
         self.optimizer, self.keys, self.params, self.clip = optimizer, keys, params, clip
 
@@ -149,6 +156,19 @@ class Step:
         torch.set_default_dtype(kept)
         return {name: array(p) for name, p in self.params.items()}
 
+    def save(self):
+        """The parameters and the optimizer's own state_dict, as a checkpoint would have them."""
+        return {k: p.detach().clone() for k, p in self.params.items()}, self.optimizer.state_dict()
+
+    def restore(self, saved):
+        params, held = saved
+        with torch.no_grad():
+            for name, p in self.params.items():
+                p.copy_(params[name])
+        self.optimizer.load_state_dict(held)
+
+
+class Step(Params):
     def state(self):
         return {
             name: {slot: self._read(p, slot, key) for slot, key in self.keys.items()}
@@ -174,40 +194,49 @@ class Step:
                 }
 
 
-def stepped(rule, hyper, params):
+def stepped(rule, hyper, params, groups=(), **options):
     """The step of an optimizer with what stands before it."""
     *before, last = SAME.get(rule, rule).split("+")
     clips = [name for name in before if name in CLIPS]
     flags = [name for name in before if name in FLAGS]
+    if "maximize" in flags:
+        options["maximize"] = True
+    if "maximize" in options and last == "muon":
+        raise NotImplementedError("maximize")  # noqa: EM101
     if last not in OPTIMIZERS or len(clips) > 1 or before != clips + flags:
         raise NotImplementedError(rule)
     if (flags and last in DECAYED_OUTSIDE) or flags == ["l2", "maximize"]:
         raise NotImplementedError(rule)
     cls, arguments, keys = OPTIMIZERS[last]
     tensors = {name: torch.nn.Parameter(tensor(x)) for name, x in params.items()}
-    options = {"weight_decay": hyper.get("weight_decay", 0.0), **arguments(hyper)}
-    options |= {"maximize": True} if "maximize" in flags else {}
-    optimizer = cls(tensors.values(), lr=hyper["lr"], **options)
+    given = {"lr": hyper["lr"], "weight_decay": hyper.get("weight_decay", 0.0)}
+    given |= arguments(hyper) | options
+    apart = [g | {"params": [tensors[name] for name in g["params"]]} for g in groups]
+    others = tensors.keys() - {name for g in groups for name in g["params"]}
+    rest = {"params": [p for name, p in tensors.items() if name in others]}
+    optimizer = cls([rest, *apart], **given)
+    for p in tensors.values() if last in FIRST else []:
+        optimizer.state[p] = {"step": torch.tensor(0.0), **FIRST[last](p.detach(), hyper["lr"])}
 
     def clip(ps):
         for name in clips:
             CLIPS[name](ps, hyper)
 
-    return Step(optimizer, keys, tensors, clip)
+    return (Params if keys is None else Step)(optimizer, keys, tensors, clip)
 
 
-def make(rule, hyper, params):
+def make(rule, hyper, params, groups=(), **options):
     chain, at, schedule = rule.partition("@")
     if chain in around.SCHEDULES:
         return around.Schedule(rule, hyper, params)
     first, _, inner = chain.partition("+")
     left, parted, right = chain.partition("|")
+    if (at or parted or first in {"ema", "swa"}) and (groups or options):
+        raise NotImplementedError(rule)
     if parted:
         step = around.Parted(stepped, left, right, hyper, params)
     elif first in {"ema", "swa"}:
         step = around.Averaged(stepped(inner, hyper, params), first, hyper, array, tensor)
     else:
-        step = stepped(chain, hyper, params)
-        if step.keys is None:
-            return step.__call__
+        step = stepped(chain, hyper, params, groups, **options)
     return around.Scheduled(step, schedule, hyper) if at else step
