@@ -93,6 +93,15 @@ class Schedule:
             self.scheduler.step()
 
 
+    def save(self):
+        return self.optimizer.state_dict(), self.scheduler.state_dict(), self.taken
+
+    def restore(self, saved):
+        held, scheduled, self.taken = saved
+        self.optimizer.load_state_dict(held)
+        self.scheduler.load_state_dict(scheduled)
+
+
 class Scheduled:
     """A step whose learning rate is under a scheduler."""
 
@@ -118,6 +127,15 @@ class Scheduled:
         self.scheduler = scheduler(self.rule, self.inner.optimizer, self.hyper)
         for _ in range(self.taken):
             self.scheduler.step()
+
+
+    def save(self):
+        return self.inner.save(), self.scheduler.state_dict(), self.taken
+
+    def restore(self, saved):
+        held, scheduled, self.taken = saved
+        self.inner.restore(held)
+        self.scheduler.load_state_dict(scheduled)
 
 
 class Averaged:
@@ -159,6 +177,16 @@ class Averaged:
         self.model.n_averaged.fill_(self.taken // self.cycle)
 
 
+    def save(self):
+        averages = {k: x.clone() for k, x in self.model.state_dict().items()}
+        return self.inner.save(), averages, self.taken
+
+    def restore(self, saved):
+        held, averages, self.taken = saved
+        self.inner.restore(held)
+        self.model.load_state_dict(averages)
+
+
 class Parted:
     """Two steps, one of matrices and one of everything else."""
 
@@ -180,3 +208,10 @@ class Parted:
     def load(self, params, state):
         for step, names in self.steps:
             step.load({n: params[n] for n in names}, {n: state[n] for n in names})
+
+    def save(self):
+        return [step.save() for step, _ in self.steps]
+
+    def restore(self, saved):
+        for (step, _), held in zip(self.steps, saved, strict=True):
+            step.restore(held)

@@ -200,7 +200,7 @@ def stepped(rule, hyper, params, groups=(), **options):
     clips = [name for name in before if name in CLIPS]
     flags = [name for name in before if name in FLAGS]
     if "maximize" in flags:
-        options["maximize"] = True
+        options["maximize"] = not options.get("maximize", False)
     if "maximize" in options and last == "muon":
         raise NotImplementedError("maximize")  # noqa: EM101
     if last not in OPTIMIZERS or len(clips) > 1 or before != clips + flags:
