@@ -20,10 +20,9 @@ from goldstep.oracle.evaluate import Scope
 from goldstep.oracle.examples import Draw, Example, examples, inner
 from goldstep.oracle.tex import ACCENTS, TexError, lex
 
-EVERY = [name for _, name in spec.every()]
-DIALECTS = [
-    (name, d["name"]) for kind, name in spec.every() for d in spec.load(kind, name)["dialect"]
-]
+EXECUTED = [(kind, name) for kind, name in spec.every() if "says-only" not in spec.load(kind, name)]
+EVERY = [name for _, name in EXECUTED]
+DIALECTS = [(name, d["name"]) for kind, name in EXECUTED for d in spec.load(kind, name)["dialect"]]
 READINGS = [(name, None) for name in EVERY] + DIALECTS
 IDS = [f"{name}-{reading}" if reading else name for name, reading in READINGS]
 SAYS_ONLY = 31
