@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from goldstep.oracle import Case, ContractError, Truth, diagnose, judge, observe
+from goldstep.oracle.declared import misdeclared
 from goldstep.oracle.diagnose import Match, explain
 from goldstep.oracle.judge import Divergence, curves
 from goldstep.oracle.mistakes import Suspicion
@@ -64,7 +65,10 @@ class Memory:
         return new
 
     def diagnosed(self, truth: Truth, seen: Seen) -> list[Match]:
-        found = diagnose(truth, seen, self.known, deep=not self.in_vain)
+        found = diagnose(truth, seen, self.known, deep=False) or misdeclared(truth, seen)
+        if found and found[0].kind == "declaration":
+            return found
+        found = found or diagnose(truth, seen, self.known, deep=not self.in_vain)
         self.known = [m.suspicion for m in found if m.explains] or self.known
         self.in_vain = self.in_vain or not any(m.explains for m in found)
         return found

@@ -48,6 +48,15 @@ DECAYING = ("designed-absences", "designed-scales")
 COMPOSED = ("designed-absences", "designed-scales", "designed-shocks", "recorded-convnet")
 """The trajectories of pipelines. What the others show, their optimizers show by themselves."""
 
+DIRECTED = ("designed-shocks", "recorded-convnet")
+"""The trajectories of `SENSITIVE` rules: rounding turns no gradient that matters."""
+
+SENSITIVE = {"sam", "asam", "cautious"}
+"""Rules that divide by the norm of a gradient or by how much of an update has a sign."""
+
+NONFINITE = "skip_nonfinite"
+"""The rule that is there for gradients which are no numbers, and is given some."""
+
 COUNT = "count"
 """In the place of a trajectory: a schedule alone sees nothing but the count of steps."""
 
@@ -100,7 +109,8 @@ def cases(rule: str) -> Iterator[Case]:
         return
     plain = rule in spec.names("optimizers")
     among = COMPOSED if not plain else SHAPED if stages.matrices_only else UNSHAPED
-    for trajectory in ALONE if stages.alone else among:
+    among = DIRECTED if SENSITIVE & {*stages.rules} else ALONE if stages.alone else among
+    for trajectory in among:
         recorded = trajectory.startswith("recorded-")
         profiles = {
             p: stages.profile(p) for p in (["default"] if recorded else ["dyadic", "amplified"])
@@ -155,6 +165,8 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
         by_shape = {x.shape: name for name, x in reversed(params.items())}
         params = {name: x for name, x in params.items() if name in by_shape.values()}
     grads = [{name: g[name] for name in params} for g in recording.grads]
+    if NONFINITE in stages.rules:
+        grads = [dict(g) for g in _struck(grads)]
     if stages.gram:
         grads = [{k: g if g is None else gram(g) for k, g in now.items()} for now in grads]
         params = {name: np.zeros((len(x), len(x))) for name, x in params.items()}
@@ -173,6 +185,19 @@ def gram(g: Any) -> Any:
     _, exponent = np.frexp(np.abs(g).max())
     g = np.ldexp(g, 1 - exponent)
     return (g @ g.T).astype(np.float32).astype(np.float64)
+
+
+def _struck(grads: Sequence[Gradients]) -> Iterator[Gradients]:
+    """The same gradients, but that every third step one element of one tensor is no number."""
+    for t, now in enumerate(grads):
+        there = [name for name, g in now.items() if g is not None and g.size]
+        if t % 3 != 2 or not there:
+            yield now
+            continue
+        name = there[t % len(there)]
+        hit = np.array(now[name])
+        np.ravel(hit)[:1] = (np.nan, np.inf, -np.inf)[t // 3 % 3]
+        yield {**now, name: hit}
 
 
 def _flat(recording: trajectories.Trajectory) -> trajectories.Trajectory:
@@ -203,7 +228,7 @@ def draw(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
         many = row["like"].removesuffix("theta").rstrip("*")
         n = int(many or 1)
         if row["draw"] == "gradient":  # those of the steps that follow
-            follow: list[Any] = [h[name] for h in [*grads[t + 1 :], *grads[:t]]]
+            follow: list[Any] = [h[name] for h in [*grads[t + 1 :], *grads[: t + 1]]]
             found = np.stack(([h for h in follow if h is not None] * n)[:n])
         else:
             found = drawn(row["draw"], (n, *g.shape))

@@ -1,8 +1,9 @@
 """By how much each trap of the specification is caught: `python -m goldstep.conformance.margins`.
 
 Each trap is put through the contract as an implementation would be, on every case of every
-trajectory, and `kills/<rule>.json` notes how far outside the bound it falls. Run it when a rule, a
-trap or a trajectory is added, then `python docs/build.py`.
+trajectory, and `kills/<rule>.json` notes how far outside the bound it falls; `windows/<rule>.json`,
+what else is seen and what is not. Run it when a rule, a trap or a trajectory is added, then
+`python docs/build.py`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from goldstep import spec
 from goldstep.oracle import Arithmetic, Case, Truth, judge, observe
 from goldstep.oracle.replay import implementation
 
+from . import window
 from .cases import cases, rules, tried, worth
 
 MEASURED = ("float64", "float32", "bfloat16")
@@ -98,8 +100,14 @@ def noted(rule: str) -> Kills:
     return measured
 
 
+def best(rule: str, trap: str, dtype: str) -> float:
+    """The largest margin that was noted of a trap; 0 if nothing catches it."""
+    by = noted(rule).get(trap, {}).get(dtype, {}).get("by", {})
+    return max((_size(by, trajectory) for trajectory in by), default=0.0)
+
+
 def write(rule: str) -> Kills:
-    """Measure the traps of a rule, and note it."""
+    """Measure the traps of a rule, and its window, and note both."""
     found = kills(rule)
     lines = [
         f" {json.dumps(trap)}: {{\n"
@@ -107,6 +115,7 @@ def write(rule: str) -> Kills:
         + "\n }"
         for trap, caught in found.items()
     ]
+    window.write(rule)
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{rule}.json"
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")
@@ -119,7 +128,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes at once (default 1)")
     options = parser.parse_args()
     names = [name for _, name in spec.every()]
-    for path in FOLDER.glob("*.json"):
+    for path in [*FOLDER.glob("*.json"), *window.FOLDER.glob("*.json")]:
         if path.stem not in names:
             path.unlink()
     chosen = [

@@ -68,7 +68,9 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
     _repeats(make, rule, hyper, dtype, after)
     if "absences" in capabilities:
         _absent(make, rule, hyper, dtype)
-    _units(rule, hyper, dtype, [params, *({k: np.array(x) for k, x in a.items()} for a in after)])
+    if not narrow(dtype):  # else too coarse to tell
+        seen = [params, *({k: np.array(x) for k, x in a.items()} for a in after)]
+        _units(rule, hyper, dtype, seen)
     if level(step) == 2:
         _resumes(make, rule, hyper, dtype)
 
@@ -118,8 +120,6 @@ def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
 
 def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
     """Say so if every step is the right one times a factor that only a mix-up of units explains."""
-    if narrow(dtype):  # too coarse to tell
-        return
     mixups = {-1.0: "it goes uphill: is the gradient negated?"}
     if "lr" in hyper:
         lr = hyper["lr"]

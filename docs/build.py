@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from goldstep import spec
-from goldstep.conformance import trajectories
+from goldstep.conformance import certificates, trajectories
 from goldstep.conformance.cases import COUNT
-from goldstep.conformance.margins import noted
+from goldstep.conformance.margins import best, noted
+from goldstep.conformance.window import noted as window
 from goldstep.oracle import link, module
 
 HERE = Path(__file__).parent
@@ -120,8 +121,33 @@ def page(kind: str, name: str) -> str:
         what = "Independent implementations, and the largest difference of an update, relative."
         rows = ((w["what"], w["over"], f"{w['difference']:.1e}") for w in s["witness"])
         parts += ["## Witnesses", what, table(["witness", "over", "difference"], rows)]
+    parts += certificate(name, s)
     parts += [f"The whole of it: [reference/{kind}/{name}.py](../../reference/{kind}/{name}.py)."]
     return "\n\n".join(parts) + "\n"
+
+
+def certificate(name: str, s: dict[str, Any]) -> list[str]:
+    """What was measured of a rule's equations, and of rounding."""
+    measured = certificates.stored(name)
+    if measured is None:
+        return []
+    only = [e["tag"] for e in s["equation"] if "says-only" in e]
+    what = (
+        "Every equation was [computed](../tex.md) with 50 digits, beside its line in float64 on the same inputs. "
+        "The difference is in units in the last place of the largest element."
+    )
+    said = [f"In words only: {', '.join(only)}."] if only else []
+    if "rounding" in measured:
+        single, half = measured["rounding"]["float32"], measured["rounding"]["bfloat16"]
+        said.append(
+            f"A step in float32 came within {single:g} such units, its own, of one in float64; "
+            f"one whose arrays are of bfloat16, within {half:g}."
+        )
+    if s["witness"]:
+        worst = max(w["difference"] for w in s["witness"])
+        said.append(f"The worst of {len(s['witness'])} witnesses differs by {worst:.1e}.")
+    rows = [[f"{x:g}" for x in measured["equations"].values()]]
+    return ["## Certificate", what, table(measured["equations"], rows), " ".join(said)]
 
 
 def rules() -> str:
@@ -157,10 +183,74 @@ def margins() -> str:
                 caught = noted(name)[t["name"]]
                 by = caught["float32"]["by"]
                 cells = [number(by[id_]) if id_ in by else "-" for id_ in ids]
-                best = max(caught["float64"]["by"].values(), key=lambda m: m or 0)
-                rows.append((t["name"], *cells, number(best)))
+                most = max(caught["float64"]["by"].values(), key=lambda m: m or 0)
+                rows.append((t["name"], *cells, number(most)))
             head = [f"[{name}]({kind}/{name}.md)", *ids, "float64"]
             parts.append(table(head, rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def windows() -> str:
+    """Of each rule and type, what is seen of a mistake and what is let pass of what is legal."""
+    parts = [
+        GENERATED,
+        "# What is seen, and what is not",
+        "Two right implementations of one rule differ, and by no fixed multiple of the type's precision: a few "
+        "units where nothing cancels, and nearly everything where two large numbers do. So no tolerance is "
+        "chosen. The reference is run on numbers that carry their error: beside each value stands the largest "
+        "distance from it that rounding can have caused, in whatever order sums are taken. It is a sum of three "
+        "parts, one for the precision of the tensors, one for that of the scalars that are computed on the host "
+        "(such as `1 - beta2**t`), and one for the smallest number below which results may be flushed to zero. "
+        "Where a parameter stands beside a multiple of itself, as in decoupled weight decay, it may be "
+        "multiplied once instead. Matrix iterations are run on copies with random roundings; their spread "
+        "is the error. The limit is twice the bound: room for what divides and takes roots less exactly than "
+        "its type allows. The sign of what rounding can turn may be anything; an exact zero is zero.",
+        "*Legal*: how near to the limit (1) the worst of many legal rewritings comes: averages as steps, "
+        "folded decay, other orders of sums and factors, reciprocals, fused operations, results off by a unit, "
+        "host scalars in float32. *Nearest trap*: how many times the limit the least visible mistake is off in "
+        "the case that shows it best. *Smallest change*: the relative change of a hyper-parameter from which on "
+        "it is seen; a dash where not even a half is. `goldstep window RULE` says the same of one rule, and of "
+        "float64, where all this is 2^29 times finer.",
+    ]
+    for kind in spec.KINDS:
+        rows = []
+        for name in spec.names(kind):
+            found = window(name)
+            if not found:
+                continue
+            traps = [t["name"] for t in spec.load(kind, name)["trap"]]
+            cells = [f"{found[d]['legal']:.2f}" for d in ("float64", "float32", "bfloat16")]
+            for dtype in ("float32", "bfloat16"):
+                off, trap = min((best(name, t, dtype), t) for t in traps)
+                cells.append(
+                    f"{trap}: {number(off) if off < 1e300 else 'exact'}"
+                    if off >= 1
+                    else f"{trap}: unseen"
+                )
+                changes = found[dtype]["changes"].items()
+                said = (
+                    f"{k} {c['relative']:.1g}" if c["relative"] else f"{k} -" for k, c in changes
+                )
+                cells.append(", ".join(said))
+            rows.append((f"[{name}]({kind}/{name}.md)", *cells))
+        head = [
+            kind,
+            "legal, float64",
+            "float32",
+            "bfloat16",
+            "nearest trap, float32",
+            "smallest change",
+        ]
+        parts += [table([*head, "nearest trap, bfloat16", "smallest change"], rows)] * bool(rows)
+    hidden = [
+        (f"[{name}]({kind}/{name}.md)", t["name"], ", ".join(t["unseen"]))
+        for kind, name in spec.every()
+        for t in spec.load(kind, name)["trap"]
+        if "unseen" in t
+    ]
+    if hidden:
+        what = "These traps are within twice the limit of a coarse type, which so does not tell them from the truth:"
+        parts += ["## Unseen", what, table(["rule", "trap", "in"], hidden)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -214,6 +304,7 @@ def pages() -> dict[Path, str]:
         HERE / "rules.md": rules(),
         HERE / "traps.md": margins(),
         HERE / "trajectories.md": gradients(),
+        HERE / "window.md": windows(),
     }
 
 

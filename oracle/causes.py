@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import link
-from .diagnose import candidates
-from .pieces import Job, engine, hyper_of, pieces
+from .mistakes import counted_otherwise, read_otherwise
+from .pieces import Job, couples, engine, hyper_of, pieces
 from .rounding import LIMIT, Bounded
 from .rows import AS_RECORDED, Change, Row, place_of, row, stretches
-from .rules import readings, within
+from .rules import within
 from .safetensors import round_to_bfloat16
 from .truth import THETA
 from .verify import Report
@@ -63,7 +63,7 @@ Try = tuple[str, tuple[str, ...], Callable[[Row], bool]]
 def _tries(job: Job, first: Row) -> Iterator[Try]:
     """What explains one row: in words, the tags of its equations, and how to try it on another."""
     stages = engine(job).stages
-    if stages.scope == "model":
+    if couples(stages) or not stages.stages:
         return
     parts = pieces(job, first.step, first.tensor)
     if stages.scope == "tensor" and len(parts) > 1:
@@ -92,15 +92,15 @@ def _fits(job: Job, wrong: Row, change: Change, but: Collection[str] = ()) -> bo
 
 
 def _readings(job: Job, first: Row) -> Iterator[Try]:
-    """The dialects and the traps of the rule."""
-    meant = dict(job.meant)
-    for rule, kind, name in candidates(engine(job).stages, meant):
-        said = {k: v for k, v in meant.items() if k != rule} | ({rule: name} if name else {})
-        other = replace(job, meant=tuple(said.items()))
-        if _fits(other, first, AS_RECORDED):
-            tags = tuple(readings(rule)[name]["code"]) if name else ()
-            what = f"the {kind} {name} of {rule}" if name else f"plain {rule}"
-            yield what, tags, functools.partial(_explains, other, AS_RECORDED)
+    """The dialects and the traps of the rule, and a count that is one off where it is used."""
+    stages, meant = engine(job).stages, dict(job.meant)
+    for other in (*read_otherwise(stages, meant), *counted_otherwise(stages, meant)):
+        said = replace(job, meant=tuple(other.readings(meant).items()))
+        if _fits(said, first, AS_RECORDED):
+            known = other.kind in {"dialect", "trap"}
+            what = f"the {other.kind} {other.name} of {other.rule}" if known else other.name
+            says = f"plain {other.name}" if other.kind == "rule" else what
+            yield says, tuple(other.tags), functools.partial(_explains, said, AS_RECORDED)
 
 
 def _hyper(job: Job, first: Row) -> Iterator[Try]:
@@ -145,7 +145,7 @@ def _recorded(job: Job, first: Row) -> dict[str, Any]:
 
 def _count(job: Job, first: Row) -> Iterator[Try]:
     """Another count of the steps."""
-    rows = [r for s in engine(job).stages.stages for r in s.spec["state"].values()]
+    rows = engine(job).stages.slots.values()
     if all(r["like"] != "1" for r in rows) or {w.slot for w in first.wrong} == {"t"}:
         return
     for later in dict.fromkeys((-1, 1, -2, 2, 1 - first.step, *range(3, 11), *range(-10, -2))):
@@ -158,8 +158,8 @@ def _count(job: Job, first: Row) -> Iterator[Try]:
 
 def _gradient(job: Job, first: Row) -> Iterator[Try]:
     """Another gradient: a multiple, or another in a few elements."""
-    factor = next((f for f in (0.0, -1.0) if _fits(job, first, Change(gradient=f))), None)
-    if factor is None:
+    factor: float | None = -1.0
+    if not _fits(job, first, Change(gradient=-1.0)):
         factor = _solve(job, first, Unknown(lambda x: Change(gradient=x), 1.0))
     if factor is not None:
         says = f"the gradient is {factor:.9g} times what was recorded"
@@ -228,6 +228,8 @@ def _solve(job: Job, first: Row, unknown: Unknown) -> float | None:
 
     Newton's method, on the slot and element that say most about it.
     """
+    if unknown.possible(0.0) and unknown.recorded and _fits(job, first, unknown.change(0.0)):
+        return 0.0
     place = _wrong_stretch(job, first, unknown.only)
     x, old = unknown.recorded, unknown.recorded
     h = abs(old) * 2.0**-10 or 2.0**-10

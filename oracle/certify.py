@@ -12,25 +12,28 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from goldstep import spec
+from goldstep.reference._array import namespace
 
 from . import digits, link
 from .evaluate import Scope, Value, kind_of
 from .examples import Example, examples, inner
 from .rules import iterations, module, readings
 from .tex import Equation, Node, TexError, parse
-from .watch import Record, assigned, called_by, watched
+from .watch import Record, assigned, beyond, called_by, watched
 
-ULPS = 64
+ULPS = 256
 """How far, in units in the last place of the largest element, float64 may part the two."""
 EXACT = 1e-40
 """How far, relative to the largest element, they may be apart with 50 digits."""
+MATRICES = {"matrix", "gram"}
+"""What is taken where products are those of matrices."""
 
 
 class Said(NamedTuple):
@@ -114,7 +117,8 @@ class Point(NamedTuple):
                 return math.inf
             if scope.range(equation) != self.scope.range(self.equation):
                 return math.inf
-        return max(difference(v.x, x) for v, x in zip(values, self.computed, strict=True))
+        pairs = zip(values, self.computed, strict=True)
+        return max(difference(sized(v, x).x, x) for v, x in pairs)
 
 
 def values(x: Any, count: int) -> tuple[Any, ...]:
@@ -139,20 +143,33 @@ def vector(x: Any) -> Any:
     return digits.Digits(joined) if joined.dtype == object else joined
 
 
+def sized(value: Value, like: Any) -> Value:
+    """A multiple of the identity, of the size that it has in the code."""
+    if value.kind != "i":
+        return value
+    return Value("m", value.x * namespace(like).eye(like.shape[0]))
+
+
 class Passed:
     """The passages through the lines of a rule, taken out one by one, by tag."""
 
     def __init__(self, log: list[Record]) -> None:
         self.log, self.at, self.taken = list(log), 0, set[int]()
 
-    def next(self, tag: str) -> Record | None:
-        """The next passage through the line of `tag`, if there is one."""
-        for i, record in enumerate(self.log):
-            if record.tag == tag and i not in self.taken:
-                self.taken.add(i)
-                self.at = i + 1
-                return record
-        return None
+    def next(self, tag: str, times: int = 0) -> Record | None:
+        """The next passage through the line of `tag`, if there is one.
+
+        Of a line that is passed several times in each of the `times` that a loop says, it is all
+        of those as one.
+        """
+        every = [i for i, record in enumerate(self.log) if record.tag == tag]
+        left = [i for i in every if i not in self.taken]
+        if not left:
+            return None
+        each = len(every) // times if times and len(every) % times == 0 else 1
+        self.taken.update(left[:each])
+        self.at = left[each - 1] + 1
+        return self.log[left[0]]._replace(after=self.log[left[each - 1]].after)
 
     @property
     def now(self) -> dict[str, Any]:
@@ -191,7 +208,8 @@ class Comparison:
         self.log.clear()
         hyper = {k: self.held(v) for k, v in e.hyper.items()}
         if self.kind == "iterations":
-            return {"return": getattr(self.module, self.name)(self.held(e.theta), **hyper)}
+            given = {k: self.held(x) for k, x in e.given.items()}
+            return {"return": getattr(self.module, self.name)(**given, **hyper)}
         if self.kind == "schedules":
             return {"return": self.module.value(e.theta, self.module.Hyper(**hyper))}
         state = self.module.State(*map(self.held, e.state))
@@ -213,19 +231,21 @@ class Comparison:
         """All that the equations are given."""
         count = next((k for k, row in self.spec["state"].items() if row["tex"] == "t"), None)
         step = 1 + (int(getattr(e.state, count)) if count else 6)
-        called = {
+        called: dict[str, Callable[..., Any]] = {
             k: f
             for k, f in vars(self.module).items()
             if isinstance(f, FunctionType) and f.__module__ == self.module.__name__
         }
-        called |= {a: called_by(i, exact=self.exact) for a, i in iterations(self.name).items()}
-        matrices = self.spec["theta"] == "matrix"
+        calls = iterations(self.name) | {i: i for i in beyond(self.said.code)}
+        called |= {a: called_by(i, exact=self.exact) for a, i in calls.items()}
+        matrices = self.spec["theta"] in MATRICES
         scope = Scope(self.number, step, matrices=matrices, functions=called)
         for k, row in self.spec["hyper"].items():
             scope.declare(row["tex"], self.held(e.hyper[k]))
         if self.kind == "iterations":
-            first = next(iter(inspect.signature(getattr(self.module, self.name)).parameters))
-            scope.declare(first.upper(), self.held(e.theta))
+            for argument, x in e.given.items():
+                letter = argument.upper() if matrices and len(argument) == 1 else argument
+                scope.declare(letter, self.held(x))
             for letter, k, x in self.coefficients(int(e.hyper.get("steps", 0))):
                 scope.declare(letter, self.held(x), k)
             return scope
@@ -258,7 +278,8 @@ class Comparison:
         if key == "G" and key in scope.table:
             return  # a state of that name: the gradient is g
         index = None if key == "t" or key.endswith("_0") else at
-        tensor = row["like"] != "1" and not row["like"].startswith("a number of")
+        one = row["like"] == "1" or row["like"].startswith("a number")
+        tensor = not one or "each" in row["like"]
         scope.declare(row["tex"], vector(self.held(x)), index, tensor=tensor)
 
     def points(self, e: Example) -> Iterator[Point]:
@@ -279,18 +300,22 @@ class Comparison:
         equations = list(self.equations.values())
         for equation in scope.unrolled(equations):
             tag = next(t for t, x in self.equations.items() if x is equation)
-            record = passed.next(tag)
+            record = passed.next(tag, len(scope.range(equation)))
             if record is None and (equation.span or not chooses(equation)):
                 if equation.span:
                     msg = f"the line of {tag} is passed less often than its equation says"
                     raise LookupError(msg)
                 continue  # the code has gone another way
             before, after = (record.before, record.after) if record else (passed.now, passed.now)
-            names = self.names[tag][-max(1, len(equation.left)) :]
+            names = self.names[tag][-len(equation.left) :] if equation.right else ()
             computed = tuple(x for n in names for x in values(after[n], len(equation.left)))
-            stated = self.stated(scope, tag, equation, len(computed))
+            stated = self.stated(scope, tag, equation, computed)
             yield Point(tag, equation, scope.copy(), before, names, computed, stated)
             self.keep(scope, equation, computed, stated)
+            if not stated:
+                self.keep_words(
+                    scope, equation, {n: after[n] for n in self.names[tag] if n in after}
+                )
         if more := [t for t, e in self.equations.items() if e.span and passed.next(t)]:
             msg = f"the line of {more[0]} is passed more often than its equation says"
             raise LookupError(msg)
@@ -304,25 +329,49 @@ class Comparison:
         stated: tuple[Value, ...],
     ) -> None:
         """Go on from what the line computed, so that no equation suffers from another."""
-        for i, (key, at) in enumerate(scope.targets(equation)):
-            x = computed[i]
+        for i, (key, at) in enumerate(scope.targets(equation) if stated else ()):
+            x: Any = computed[i]
             if isinstance(x, tuple | list):
                 continue  # of an equation in words: no value that another could be said of
-            if stated and stated[i].kind == "s" and getattr(x, "ndim", 0):
+            if stated and stated[i].kind == "s" and getattr(x, "ndim", 0) > 0:
                 x = stated[i].x  # a number, of which the code has made an array
             x = x if getattr(x, "ndim", 0) else self.number(x)
             kind = stated[i].kind if stated else kind_of(x, matrices=scope.matrices)
             scope.keep(key, at, Value(kind, x))
 
-    def stated(self, scope: Scope, tag: str, equation: Equation, count: int) -> tuple[Value, ...]:
+    def keep_words(self, scope: Scope, equation: Equation, found: dict[str, Any]) -> None:
+        """Go on from a line whose equation is not executed: by its left side, or by its letters."""
+        keys = scope.targets(equation)
+        if len(keys) == len(found) and not any(
+            key in scope.table for key, at in keys if at is None
+        ):
+            for (key, at), x in zip(keys, found.values(), strict=True):
+                self.keep_plain(scope, key, at, x)
+            return
+        for name, x in found.items():
+            letter = name.removesuffix("t") if name[0].isupper() else name
+            self.keep_plain(scope, letter, None, x.T if letter != name else x)
+
+    def keep_plain(self, scope: Scope, key: str, at: int | None, x: Any) -> None:
+        for y in values(x, 1):
+            if not isinstance(y, tuple | list):
+                plain = y if getattr(y, "ndim", 0) else self.number(y)
+                scope.keep(key, at, Value(kind_of(plain, matrices=scope.matrices), plain))
+
+    def stated(
+        self, scope: Scope, tag: str, equation: Equation, computed: tuple[Any, ...]
+    ) -> tuple[Value, ...]:
         """What the equation says, in the scope as it stands."""
         if not equation.right:
             return ()
-        if count != len(equation.left):
-            msg = f"{tag} gives a value to {len(equation.left)} symbols, its line to {count}"
+        if len(computed) != len(equation.left):
+            msg = (
+                f"{tag} gives a value to {len(equation.left)} symbols, its line to {len(computed)}"
+            )
             raise LookupError(msg)
         with np.errstate(all="ignore"):
-            return tuple(scope.values(equation))
+            said_of = scope.values(equation)
+        return tuple(sized(v, x) for v, x in zip(said_of, computed, strict=True))
 
     def compare_returned(self, scope: Scope, returned: dict[str, Any]) -> None:
         """The code gives back what its equations are of: no other variable, none left out."""
@@ -390,8 +439,38 @@ def failures(name: str, reading: str | None = None) -> Iterator[str]:
                 return
     except TexError as error:
         yield str(error)
-    except LookupError as error:
-        yield f"{said(name).file}: {error.args[0]} ({e.what if e else reading})"
+    except Exception as error:  # noqa: BLE001 # a line may go wrong in any way
+        where = f"{said(name).file}: {type(error).__name__}: {error}"
+        yield f"{where} ({e.what if e else reading})"
+
+
+def ulps(name: str) -> dict[str, float]:
+    """By tag, how far float64 takes a line from its equation with 50 digits of the same inputs.
+
+    In units in the last place of the largest element. What is far is ill-conditioned there.
+    """
+    plain, exact = Comparison(name), Comparison(name, exact=True)
+    found: dict[str, float] = {}
+    for e in examples(name, few=True):
+        functions = exact.scope(e).functions
+        for point in plain.points(e):
+            if point.stated:
+                said_of = in_digits(point.scope, functions).values(point.equation)
+                pairs = [
+                    (v, digits.Digits(x)) for v, x in zip(said_of, point.computed, strict=True)
+                ]
+                worst = max(difference(sized(v, x).x, x) for v, x in pairs)
+                found[point.tag] = max(found.get(point.tag, 0.0), worst * 2.0**52)
+    return {tag: found[tag] for tag in plain.equations if tag in found}
+
+
+def in_digits(scope: Scope, functions: Mapping[str, Callable[..., Any]]) -> Scope:
+    """The same scope, in which every number is that very number with 50 digits."""
+    made = Scope(digits.number, scope.step, matrices=scope.matrices, functions=functions)
+    made.bound = dict(scope.bound)
+    for key, slot in scope.table.items():
+        made.table[key] = {i: Value(v.kind, digits.Digits(v.x)) for i, v in slot.items()}
+    return made
 
 
 def told(comparison: Comparison, point: Point, e: Example, off: float) -> str:

@@ -78,6 +78,7 @@ class Digits:
     def __array_namespace__(self, api_version: str | None = None) -> "Namespace":
         return namespace
 
+    device = None
     dtype = property(lambda self: self.x.dtype)
     shape = property(lambda self: self.x.shape)
     ndim = property(lambda self: self.x.ndim)
@@ -172,7 +173,7 @@ class Namespace:
         f = getattr(np, name)
 
         def moved(*args: Any, **kwargs: Any) -> Any:
-            kwargs.pop("dtype", None)
+            kwargs = {k: v for k, v in kwargs.items() if k not in {"dtype", "device"}}
             found = f(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
             return [Digits(x) for x in found] if isinstance(found, list | tuple) else Digits(found)
 
@@ -243,6 +244,14 @@ class Namespace:
     def pow(self, a: Any, b: Any) -> Digits:
         return Digits(_powers(plain(a), plain(b)))
 
+    def argsort(
+        self, x: Digits, *, axis: int = -1, descending: bool = False, stable: bool = True
+    ) -> Digits:
+        order = np.argsort(
+            -x.x if descending else x.x, axis=axis, kind="stable" if stable else None
+        )
+        return Digits(order)
+
     def mean(self, x: Digits, *, axis: Any = None, keepdims: bool = False) -> Digits:
         total = np.asarray(np.sum(x.x, axis=axis, keepdims=keepdims))
         return Digits(_quotients(total, max(1, x.size // max(1, total.size))))
@@ -272,6 +281,9 @@ class Linalg:
 
     def inv(self, a: Digits) -> Digits:
         return _array(_matrix(a) ** -1)
+
+    def solve(self, a: Digits, b: Digits) -> Digits:
+        return Digits(self.inv(a).x @ b.x)
 
     def trace(self, a: Digits) -> Digits:
         return Digits(np.trace(a.x))

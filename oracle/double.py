@@ -1,4 +1,4 @@
-"""Numbers of 106 bits, each the sum of two doubles: truth where a long double is no longer than one.
+"""Numbers of 106 bits, each the sum of two doubles: truth where a long double is but one.
 
 Dekker, "A floating-point technique for extending the available precision", 1971; Hida, Li and
 Bailey, "Library for double-double and quad-double arithmetic", 2007.
@@ -54,6 +54,9 @@ class DoubleDouble(NDArrayOperatorsMixin):
     """Of a single operation; functions are off by a few of them."""
     __slots__ = ("high", "low")
 
+    high: Any
+    low: Any
+
     def __init__(self, high: Any, low: Any = None) -> None:
         if isinstance(high, DoubleDouble):
             self.high, self.low = high.high, high.low
@@ -106,9 +109,7 @@ class DoubleDouble(NDArrayOperatorsMixin):
 
     def __array_function__(self, function: Any, _: Any, args: Any, kwargs: Any) -> Any:
         if function in MOVES:
-            return DoubleDouble(
-                *(function(*_parts(args, part), **kwargs) for part in ("high", "low"))
-            )
+            return moved(function, *args, **kwargs)
         if function not in FUNCTIONS:
             return NotImplemented
         with np.errstate(all="ignore"):
@@ -124,6 +125,11 @@ def _parts(args: Any, part: str) -> list[Any]:
         return getattr(x, part) if isinstance(x, DoubleDouble) else x
 
     return [one(x) for x in args]
+
+
+def moved(function: Any, *args: Any, **kwargs: Any) -> DoubleDouble:
+    """What a function makes that only puts numbers elsewhere."""
+    return DoubleDouble(*(function(*_parts(args, part), **kwargs) for part in ("high", "low")))
 
 
 def normal(high: Any, low: Any) -> DoubleDouble:
@@ -222,7 +228,7 @@ HALF_PI = DoubleDouble(1.5707963267948966, 6.123233995736766e-17)
 
 
 def series(x: DoubleDouble, first: DoubleDouble, square: DoubleDouble, n: int) -> DoubleDouble:
-    """First + first * square / (x (x + 1)) + ..., each term from the last; for the functions below."""
+    """The sum of `first`, `first` * square / (x (x + 1)) and so on, each term from the last."""
     term = total = first
     for k in range(n):
         divisor = (float(x.high) + 2 * k) * (float(x.high) + 2 * k + 1)
@@ -327,8 +333,8 @@ def reduced(operation: Callable[[Any, Any], DoubleDouble], empty: float | None) 
         while b.shape[0] > 1:
             half, odd = b.shape[0] // 2, b.shape[0] % 2
             paired = operation(b[:half], b[half : 2 * half])
-            b = np.concatenate([paired, b[-1:]]) if odd else paired
-        return np.reshape(b, kept) if keepdims else b[0]
+            b = moved(np.concatenate, [paired, b[-1:]]) if odd else paired
+        return moved(np.reshape, b, kept) if keepdims else b[0]
 
     return reduce
 

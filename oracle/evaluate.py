@@ -496,7 +496,9 @@ class Scope:
         values = [self.of(a) for a in arguments]
         if name in self.functions:
             found = self.functions[name](*(v.x for v in values))
-            return self.valued(found if getattr(found, "ndim", 0) else self.number(found))
+            if not getattr(found, "ndim", 0):  # a tensor without axes stays a tensor
+                return Value(values[0].kind, self.number(found))
+            return self.valued(found)
         if name not in FUNCTIONS:
             near = difflib.get_close_matches(name, FUNCTIONS | self.functions, 1, 0.6)
             self.fail(f"there is no {name}" + (f"; is it {near[0]}?" if near else ""), node)
@@ -559,6 +561,8 @@ def by_element(name: str) -> Callable[..., Any]:
 def extreme(name: str) -> Callable[..., Value]:
     def f(scope: Scope, *values: Value) -> Value:
         found = values[0]
+        if len(values) == 1 and found.kind in "tm":
+            return Value("s", scope.number(getattr(namespace(found.x), name)(found.x)))
         for v in values[1:]:
             scope.alike(found, v, Node("", (), 0))
             xp = namespace(scope.an_array())
@@ -636,10 +640,12 @@ def trace(scope: Scope, v: Value) -> Any:
 
 
 def diagonal(_: Scope, v: Value) -> Any:
-    """A column as the diagonal of a matrix, and the diagonal of a matrix as a column."""
-    if v.kind != "m":
+    """A row of numbers as the diagonal of a matrix, and the diagonal of a matrix as a column."""
+    if v.kind not in "tm" or len(v.x.shape) not in {1, 2}:
         return f"the diagonal of {KINDS[v.kind]}"
     xp = namespace(v.x)
+    if len(v.x.shape) == 1:
+        return Value("m", xp.eye(v.x.shape[0]) * v.x)
     if v.x.shape[1] == 1:
         return Value("m", xp.eye(v.x.shape[0]) * v.x)
     return Value("m", xp.reshape(xp.linalg.diagonal(v.x), (-1, 1)))
@@ -656,6 +662,19 @@ def side_of(name: str, axis: int) -> Callable[..., Any]:
         return Value(v.kind, getattr(namespace(v.x), name)(v.x, axis=axis, keepdims=True))
 
     return f
+
+
+def first(scope: Scope, v: Value, count: Value) -> Any:
+    """The first of a row of numbers, or the first columns of a matrix."""
+    if v.kind not in "tm" or count.kind != "s":
+        return f"the first of {KINDS[v.kind]}"
+    return scope.valued(v.x[..., : int(count.x)])
+
+
+def upper(_: Scope, v: Value) -> Any:
+    if v.kind != "m":
+        return f"the upper triangle of {KINDS[v.kind]}"
+    return Value("m", namespace(v.x).triu(v.x))
 
 
 def clip(scope: Scope, v: Value, low: Value, high: Value) -> Value:
@@ -685,6 +704,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "cols": (1, extent(-1)),
     "tr": (1, trace),
     "diag": (1, diagonal),
+    "first": (2, first),
+    "triu": (1, upper),
     **{f"{side}{f}": (1, side_of(f, axis)) for f in ("sum", "mean") for side, axis in SIDES},
     "ndim": (1, lambda scope, v: Value("s", scope.number(len(getattr(v.x, "shape", ()))))),
     "inner product": (2, inner),

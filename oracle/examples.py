@@ -29,7 +29,9 @@ SHAPES: dict[str, list[tuple[int, ...]]] = {
     "matrix": [(3, 4), (5, 4), (3, 2), (3, 3), (1, 3)],
     "tensor": [(5,), (2, 3), (4, 2, 3), ()],
 }
-STEPS = 4
+STEPS = 5
+STEADY = (2, 3)
+"""Steps in which the gradient is the one before, by which what has a direction grows."""
 LATE = (40, 4_000_000)
 """Steps so late that what depends on the count has turned, where it turns."""
 
@@ -65,18 +67,58 @@ def examples(name: str, *, few: bool = False) -> Iterator[Example]:
     amplified = {k: row["amplified"] for k, row in s["hyper"].items()}
     profiles = {"distinct": distinct(s["hyper"])} | ({} if few else {"amplified": amplified})
     for what, hyper in profiles.items():
-        for shape in SHAPES.get(s["theta"], SHAPES["tensor"]):
+        for shape in SHAPES["matrix" if s["theta"] in {"matrix", "gram"} else "tensor"]:
             draw = Draw(random, shape, whole=s["scope"] == "model")
             if spec.kind_of(name) == "iterations":
-                theta = draw()
-                for x in (theta, 1e3 * draw(), 0 * theta):
-                    yield Example(f"{what} {shape}", hyper, x, None, None, {})
+                for scale in (1.0, 1e3) if (few or not takes_zero(name)) else (1.0, 1e3, 0.0):
+                    given = arguments(name, random, scale * draw())
+                    yield Example(f"{what} {shape}", hyper, None, None, None, given)
             elif spec.kind_of(name) == "schedules":
-                for t in range(LATE[0]):
+                for t in range(s["first"], LATE[0]):
                     yield Example(f"{what} {t}", hyper, t, None, None, {})
                 break
             else:
                 yield from run(name, f"{what} {shape}", hyper, draw)
+
+
+def takes_zero(name: str) -> bool:
+    """Whether a matrix of zeros is one that an iteration says something of."""
+    return len(array_arguments(name)) == 1 and name not in {"coupled_newton", "coupled_root"}
+
+
+def array_arguments(name: str) -> list[str]:
+    """The arguments of an iteration that are matrices."""
+    rows = spec.load("iterations", name)["hyper"]
+    every = inspect.signature(getattr(module(name), name)).parameters
+    return [argument for argument in every if argument not in rows]
+
+
+def arguments(name: str, random: np.random.Generator, x: Any) -> dict[str, Any]:
+    """Matrices to call an iteration with, by argument, that go with `x`."""
+    if spec.load("iterations", name)["theta"] not in {"matrix", "gram"}:
+        return dict.fromkeys(array_arguments(name), x)
+    rows, cols = x.shape
+
+    def like(n: int) -> Any:
+        y = random.normal(size=(n, n + 1))
+        return y @ y.T
+
+    made: dict[str, Callable[[], Any]] = {
+        "A": lambda: x @ x.T + 0.25 * np.eye(rows) if x.any() else 0 * like(rows),
+        "L": lambda: like(rows),
+        "R": lambda: like(cols),
+        "Q_L": lambda: np.triu(like(rows)) + np.eye(rows),
+        "Q_R": lambda: np.triu(like(cols)) + np.eye(cols),
+        "v": lambda: random.normal(size=x.shape),
+    }
+    found: dict[str, Any] = {}
+    for argument in array_arguments(name):
+        if argument == "Q":
+            n = rows if "A" in found else cols
+            found[argument] = np.linalg.qr(random.normal(size=(n, n if "A" in found else 1)))[0]
+        else:
+            found[argument] = made[argument]() if argument in made else x
+    return found
 
 
 def inner(plain: ModuleType) -> list[Callable[[Any, Any], Any]]:
@@ -132,13 +174,22 @@ def run(name: str, what: str, hyper: dict[str, Any], draw: Draw) -> Iterator[Exa
     h = plain.Hyper(**hyper)
     state = plain.init(theta, h)
     still = draw.times(0.0, theta)
-    yield Example(f"{what} at rest", hyper, theta, still, state, draw.given(rows["given"]))
+    rows_of = rows["hyper"].items()
+    nothing = {k: type(row["default"])(0) for k, row in rows_of if row["domain"] == ">= 0"}
+    rest = [({}, theta, still), (nothing, theta, still), (nothing, theta, draw())]
+    rest += [({}, still, draw()), ({}, draw.times(64.0, theta), draw())]
+    for least, x, g in rest:
+        given = draw.given(rows["given"])
+        yield Example(f"{what} at rest", hyper | least, x, g, state, given)
+    g = still
     for t in range(STEPS + 2 + len(LATE)):
-        g = draw()
+        g = g if t in STEADY else draw()
         if t == 0:
             g = draw.one_zero(g)
         if t == STEPS:  # by which a sign or a threshold turns
             g = draw.times(1 / 64, g)
+            hyper = hyper | ({"lr": 0.75 * hyper["lr"]} if "lr" in hyper else {})
+            h = plain.Hyper(**hyper)
         if t == STEPS + 1:
             g, theta = still, still
         if t >= STEPS + 2 and count:

@@ -7,11 +7,11 @@ implementation may be. `README` below is the description that goes with them.
 
 import functools
 import hashlib
+import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,12 +20,13 @@ from goldstep import spec
 
 from . import link, rules, safetensors
 from .case import Case, Layout
-from .replay import Stepper
-from .rounding import LIMIT, Arithmetic, Bounded, Doubtful
-from .rules import Pipeline, Readings, Stage, pipeline
+from .replay import Gradients, Stepper, Tensors
+from .rounding import LIMIT, Arithmetic, Bounded, Doubtful, numpy_dtype, plain
+from .rules import Hyper, Pipeline, Readings, Stage, pipeline
 from .safetensors import Array, FormatError, demand
-from .sampling import node
-from .truth import THETA, Moment, Truth, numpy_dtype
+from .sampling import Sampled, node
+from .truth import THETA, Moment, Truth, unbounded
+from .watch import Record, assigned, watched
 
 FORMAT = 1
 JSON, DATA, SUMS = "fixture.json", "data.safetensors", "SHA256SUMS"
@@ -35,77 +36,101 @@ BESIDE = ("README.md", "fixture.schema.json")
 MOST = 100_000
 """The most numbers that are exported as JSON."""
 
-Call = list[tuple[str, str, Any]]
-"""What one update assigned: tag, name, value, in order."""
+
+class Watching(Stepper):
+    """The reference, which notes what every tagged line assigns, and of which tensor.
+
+    The lines of an iteration are left out: no bound is known within it.
+    """
+
+    def __init__(
+        self, stages: Pipeline, hyper: Hyper, params: Tensors, number: Any, meant: Readings
+    ) -> None:
+        self.meant = meant
+        self.found: dict[str, Any] = {}
+        """What the last step assigned: values by `tag/name`, or by `tag/name/tensor`."""
+        self.turns: dict[str, list[str | None]] = {}
+        """Of which tensor each coming call of a stage is; None is the whole model."""
+        whole = tuple(self._watched(stage) for stage in stages.stages)
+        super().__init__(stages._replace(stages=whole), hyper, params, number)
+
+    def _watched(self, stage: Stage) -> Stage:
+        if stage.kind == "iterations":
+            return stage
+        log: list[Record] = []
+        said = self.meant.get(stage.name, ())
+        lines = rules.readings(stage.name)[said]["code"] if isinstance(said, str) else dict(said)
+        module = watched(stage.name, lines, log, exact=False)
+        calls = {*rules.iterations(stage.name), *spec.names("iterations")}
+        update = module.update
+
+        def noted(*given: Any) -> Any:
+            log.clear()
+            result = update(*given)
+            turns = self.turns.get(stage.name)
+            if turns:
+                self._note(turns.pop(0), log, lines)
+            return result
+
+        held = {a: f for a, f in vars(stage.module).items() if a in calls}
+        vars(module).update(held, update=noted)
+        return stage._replace(module=module)
+
+    def _note(self, tensor: str | None, log: Sequence[Record], lines: Mapping[str, str]) -> None:
+        for tag, _, after in log:
+            owner = next(s.name for s in self.pipeline.stages if tag in _tags(s.name))
+            code = {**link.tagged(rules.module(owner)), **lines}[tag]
+            for name in () if code == "pass" else assigned(code):
+                for key, value in _parts(name, after[name]):
+                    variable, _, of = key.partition("/")
+                    tensors = [x for x in (of, tensor) if x]
+                    times = sum(
+                        k.startswith((f"{tag}/{variable}~", f"{tag}/{variable}/"))
+                        and k.split("/")[2:] == tensors
+                        for k in self.found
+                    )
+                    again = f"{variable}~{times}" if times else variable
+                    self.found["/".join([tag, again, *tensors])] = value
+
+    def _updated(self, i: int, theta: Tensors, g: Tensors, *inner: Any) -> list[Tensors]:
+        stage = self.pipeline.stages[i]
+        whole = stage.spec["scope"] == "model"
+        self.turns[stage.name] = [None] if whole else list(theta)
+        return super()._updated(i, theta, g, *inner)
+
+    def __call__(self, grads: Gradients, /, **also: Any) -> Tensors:
+        self.found, self.turns = {}, {}
+        return super().__call__(grads, **also)
+
+
+@functools.cache
+def _tags(rule: str) -> frozenset[str]:
+    return frozenset(link.tagged(rules.module(rule)))
 
 
 class Watched(Truth):
-    """The truth of a case, with what every tagged line assigned on the way."""
+    """The truth of a case, with what every tagged line assigned on the way.
+
+    Of a rule whose state no equation determines, nothing is noted on the way.
+    """
 
     def __init__(self, case: Case, arithmetic: Arithmetic, meant: Readings | None = None) -> None:
         super().__init__(case, arithmetic, meant, Layout(case, apart=True))
-        self.calls: dict[str, list[Call]] = {}
         self.between: list[dict[str, Any]] = []
-        """By step, what was assigned: values by `tag/name`, or by `tag/name/tensor`."""
+        """By step, what was assigned."""
 
-    def _stages(self) -> Pipeline:
-        plain = pipeline(self.case.rule, self.meant, node(self.arithmetic))
-        timed = tuple((what, self._watched(schedule)) for what, schedule in plain.schedules)
-        return Pipeline(plain.name, tuple(map(self._watched, plain.stages)), timed)
+    def _stepper(self) -> Stepper | Sampled:
+        made = super()._stepper()
+        if not isinstance(made, Stepper) or not made.pipeline.stages:
+            return made
+        stages = pipeline(self.case.rule, self.meant, node(self.arithmetic))
+        own = self.arithmetic.scalar
+        return Watching(stages, made.hyper, made.params, own, self.meant)
 
-    def _watched(self, stage: Stage) -> Stage:
-        said = rules.readings(stage.name).get(self.meant.get(stage.name, ""), {"code": {}})["code"]
-        code = link.tagged(rules.module(stage.name)) | said
-        lines = {tag: link.reporting(tag, line.strip()) for tag, line in code.items()}
-        names: dict[str, object] = {a: vars(stage.module)[a] for a in rules.iterations(stage.name)}
-        calls = self.calls.setdefault(stage.name, [])
-
-        def seen(tag: str, **values: Any) -> Any:
-            calls[-1] += [(tag, name, value) for name, value in values.items()]
-            return next(iter(values.values()))
-
-        module = link.variant(rules.module(stage.name), lines, names | {"seen_": seen})
-        _note_calls(module, calls)
-        return stage._replace(module=module)
-
-    def _stepper(self) -> Stepper:
-        stages = self._stages()
-        hyper = self._scalars(stages.check(self.case.hyper))
-        params = self._tensors(self.layout.join(self.case.params))
-        return Stepper(stages, hyper, params, self.arithmetic.scalar)
-
-    def _advance(self, step: Stepper, t: int) -> Moment:
-        for calls in self.calls.values():
-            calls.clear()
+    def _advance(self, step: Stepper | Sampled, t: int) -> Moment:
         moment = super()._advance(step, t)
-        there = [name for name, g in self.case.grads[t].items() if g is not None]
-        found: dict[str, Any] = {}
-        shares = [*step.shares(), *({} for _ in step.pipeline.schedules)]
-        for stage, share in zip(step.pipeline.parts, shares, strict=True):
-            whole = stage.spec["scope"] in {"model", "number"}
-            own = [None] if whole else [name for name in there if name in share]
-            # A wrapper may have been called before, to hear what it asks of the inner step.
-            for name, call in zip(own, self.calls[stage.name][-len(own) :], strict=False):
-                for tag, variable, value in call:
-                    for key, one in _parts(f"{tag}/{variable}", value):
-                        full = key if name is None else f"{key}/{name}"
-                        again = sum(k == full or k.startswith(f"{full}~") for k in found)
-                        found[f"{full}~{again}" if again else full] = one
-        self.between.append(found)
+        self.between.append(dict(step.found) if isinstance(step, Watching) else {})
         return moment
-
-
-def _note_calls(module: ModuleType, calls: list[Call]) -> None:
-    """Begin a new list of what is seen at every call of the module's function."""
-    called = "value" if hasattr(module, "value") else "update"
-    update: Callable[..., Any] = getattr(module, called)
-
-    @functools.wraps(update)
-    def noted(*args: Any) -> Any:
-        calls.append([])
-        return update(*args)
-
-    vars(module)[called] = noted
 
 
 def _parts(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -139,10 +164,11 @@ def quantity(x: Any, arithmetic: Arithmetic) -> Quantity:
     else:
         value = np.float64(x)
         error = 0.0 if isinstance(x, int) else abs(x) * arithmetic.scalar_unit
-    wide = arithmetic.scalar_dtype if isinstance(x, Bounded) and x.host else arithmetic.dtype
+    wide = arithmetic.scalar_dtype if isinstance(x, Bounded) and x.host else arithmetic.state
     held = np.dtype(float) if isinstance(x, int) else numpy_dtype(wide)
-    hi = np.asarray(value).astype(held)
-    lo = np.asarray(value - hi.astype(np.asarray(value).dtype), np.float64)
+    with unbounded():
+        hi = np.asarray(value.astype(held))
+        lo = np.asarray(plain(value - arithmetic.truth(hi.astype(np.float64))))
     return Quantity(hi, lo, np.broadcast_to(np.asarray(LIMIT * error, np.float64), hi.shape))
 
 
@@ -256,13 +282,13 @@ def describe(
     case: Case, arithmetic: Arithmetic, meant: Readings, suite: str, places: Mapping[str, str]
 ) -> dict[str, Any]:
     """What `fixture.json` says."""
-    stages = case.pipeline.parts
     hyper = case.pipeline.check(case.hyper)
     steps = range(len(case.grads))
     equations: list[dict[str, Any]] = []
-    for stage in stages:
-        said = rules.readings(stage.name).get(meant.get(stage.name, ""), {})
-        tex, code = said.get("tex", {}), link.tagged(stage.module) | said.get("code", {})
+    for stage in case.pipeline.parts:
+        said = rules.readings(stage.name).get(str(meant.get(stage.name)), {})
+        lines = link.tagged(rules.module(stage.name))
+        tex, code = said.get("tex", {}), lines | said.get("code", {})
         equations += [
             {
                 "tag": e["tag"],
@@ -464,11 +490,6 @@ def load(files: Mapping[str, bytes], at: str = "", name: str = "") -> Fixture:
     return Fixture(said, found)
 
 
-def _known(rule: str) -> bool:
-    parts = re.split(r"[+|]|@(?:\w+=)?", rule)
-    return all(part in {name for _, name in spec.every()} for part in parts)
-
-
 def _check_said(said: dict[str, Any], file: str) -> None:
     """Check the inside of what a fixture says, as far as it is used."""
     kinds = said["arithmetic"]
@@ -476,14 +497,16 @@ def _check_said(said: dict[str, Any], file: str) -> None:
     right = set(kinds) == {"tensors", "scalars", "iterations"} and set(kinds.values()) <= known
     demand(right, file, "arithmetic", "must say tensors, scalars and iterations, each a type")
     demand(said["tensors"], file, "tensors", "there are none")
-    parts = specified(said["rule"]) if _known(said["rule"]) else {}
     words = all(type(v) is str for v in said["readings"].values())
-    demand(parts, file, "rule", f"{said['rule']!r} is none that is known here")
-    demand(words and set(said["readings"]) <= set(parts), file, "readings", "are of other rules")
     try:
         stages = pipeline(said["rule"], said["readings"])
-    except (LookupError, ValueError, TypeError, AttributeError) as error:
-        demand(False, file, "rule", str(error))  # noqa: FBT003
+    except (LookupError, ValueError, TypeError, AttributeError):
+        msg = (
+            f"{file}: rule: {said['rule']!r} in the readings {said['readings']!r} is not known here"
+        )
+        raise FormatError(msg) from None
+    known_rules = words and set(said["readings"]) <= set(stages.rules)
+    demand(known_rules, file, "readings", "are of other rules")
     for tensor, info in said["tensors"].items():
         where = f"tensors: {tensor!r}"
         keys = isinstance(info, dict) and set(info) == {"shape", "absent"}
@@ -548,8 +571,6 @@ def export(fixture: Fixture, form: str) -> bytes:
     if form == "safetensors":
         return safetensors.dump(fixture.arrays, _text(fixture.said))
     if form == "npz":
-        import io  # noqa: PLC0415
-
         file = io.BytesIO()
         said = np.frombuffer(_text(fixture.said).encode(), np.uint8)
         np.savez(file, allow_pickle=False, **{JSON: said}, **fixture.arrays)

@@ -97,31 +97,6 @@ def suspects(module: ModuleType, wrong: set[str], right: set[str]) -> list[str]:
     return found[::-1]
 
 
-def reporting(tag: str, code: str) -> str:
-    """The code of a tagged line that also reports what it assigns or returns to `seen_`.
-
-    >>> reporting("adam.4", "m_hat = m / (1 - b1**t)")
-    "m_hat = m / (1 - b1**t); seen_('adam.4', m_hat=m_hat)"
-    >>> reporting("ns.5", "return x.T")
-    "return seen_('ns.5', out=x.T)"
-    """
-    tree = ast.parse(code)
-    if isinstance(tree.body[-1], ast.Return):
-        before, _, value = code.rpartition("return ")
-        return f"{before}return seen_({tag!r}, out={value})"
-    inner = (ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp, ast.Lambda)
-    names: list[str] = []
-    todo: list[ast.AST] = list(tree.body)
-    while todo:  # what a comprehension assigns does not outlive it
-        node = todo.pop(0)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.append(node.id)
-        todo += [n for n in ast.iter_child_nodes(node) if not isinstance(n, inner)]
-    if not names:
-        return code
-    return f"{code}; seen_({tag!r}, {', '.join(f'{n}={n}' for n in dict.fromkeys(names))})"
-
-
 def unpacked(module: ModuleType) -> list[str]:
     """How `update` calls the hyper-parameters, in the order of `Hyper`.
 

@@ -73,7 +73,7 @@ def _numbers(a: Any, b: Any, shape: tuple[int, ...]) -> str:
     for kind, rounded in short.items():
         if np.array_equal(rounded, b):
             return f", but that rounded to {kind}: it was kept in the wrong type"
-    if np.allclose(b, factor * a, rtol=1e-6, atol=0):
+    if abs(factor - 1) > 1e-5 and np.allclose(b, factor * a, rtol=1e-6, atol=0):
         return f", but {factor:.6g} times that"
     at = int(np.argmax(abs(a - b)))
     where = f"most at {list(place_of(shape, at))}: {b[at]:g}, not {a[at]:g}"

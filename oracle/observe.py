@@ -1,5 +1,6 @@
 """What an implementation does with a case, written down without judging it."""
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,9 +32,9 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
     """Put a case to an implementation and write down what it does.
 
     It runs free, and is forced at each step if it can be; `free=False` leaves out the free run of
-    one that can be forced, and so does a coarse type. Every array that it is given is its own to keep. Raises ContractError
-    if what it gives back has not the names, shapes and type of what it was given, and
-    NotImplementedError if it offers too little to be judged.
+    one that can be forced, and so does a coarse type. Every array that it is given is its own to
+    keep. Raises ContractError if what it gives back has not the names, shapes and type of what it
+    was given, and NotImplementedError if it offers too little to be judged.
     """
     case, layout = truth.case, truth.layout
     dtype = numpy_dtype(truth.arithmetic.dtype)
@@ -102,7 +103,7 @@ def joined_state(truth: Truth, state: Slots) -> Slots:
             parts = {name: np.asarray(state[name][slot]) for name in names}
             for name, x in parts.items():
                 theta = like[slot] == "theta"
-                want = layout.shapes[name] if theta else like_init(truth, name, slot)
+                want = layout.shapes[name] if theta else like_init(truth, name)[slot]
                 if x.shape != want:
                     shapes = f"{x.shape}, not {want}"
                     msg = f"state() gave {slot!r} of {name!r} in shape {shapes}"
@@ -114,11 +115,12 @@ def joined_state(truth: Truth, state: Slots) -> Slots:
     return joined
 
 
-def like_init(truth: Truth, name: str, slot: str) -> tuple[int, ...]:
-    """The shape of a slot that has not its parameter's: that with which it begins."""
+@functools.lru_cache(maxsize=64)
+def like_init(truth: Truth, name: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of the slots of a parameter, as they begin."""
     case = truth.case
     begun = make(case.rule, case.hyper, {name: case.params[name]}, truth.meant).state()
-    return np.shape(begun[name][slot])
+    return {slot: np.shape(x) for slot, x in begun[name].items()}
 
 
 def parted(layout: Layout, moment: Moment) -> tuple[Tensors, Slots]:

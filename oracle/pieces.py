@@ -15,7 +15,7 @@ import numpy as np
 
 from .recording import Held, Recording, Step, boxes, ranks
 from .rounding import Arithmetic
-from .rules import Hyper, Pipeline, pipeline
+from .rules import Hyper, Lines, Pipeline, pipeline
 from .sampling import node
 from .truth import THETA
 
@@ -46,7 +46,7 @@ class Job:
 
     folder: str
     rule: str
-    meant: tuple[tuple[str, str], ...] = ()
+    meant: tuple[tuple[str, str | Lines], ...] = ()
     """The dialect (or the trap) that is meant, by rule."""
     hyper: tuple[tuple[str, float], ...] = ()
     """Hyper-parameters that hold in place of those that are recorded."""
@@ -58,6 +58,11 @@ class Job:
     """Whether each step begins where the recording says; if not, only the first one does."""
     tensors: tuple[str, ...] = ("*",)
     """Patterns of the names of the tensors that are looked at."""
+
+
+def couples(stages: Pipeline) -> bool:
+    """Whether a rule sees all tensors at once."""
+    return any(stage.spec["scope"] == "model" for stage in stages.stages)
 
 
 class Engine(NamedTuple):
@@ -73,6 +78,9 @@ class Engine(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def engine(job: Job) -> Engine:
     parts, stages = ranks(Path(job.folder)), pipeline(job.rule, dict(job.meant))
+    if not all(part.numbers for part in parts):
+        msg = f"{job.folder}: nothing was recorded: there is no whole step"
+        raise LookupError(msg)
     names = dict.fromkeys(
         name
         for part in parts
@@ -100,8 +108,7 @@ def called(job: Job, stages: Pipeline, parts: list[Recording]) -> dict[str, str]
         if name.startswith("state/")
     }
     found = dict(job.slots)
-    rows = {slot: row for stage in stages.stages for slot, row in stage.spec["state"].items()}
-    for slot, row in rows.items():
+    for slot, row in stages.slots.items():
         known = [n for n in (found.get(slot), slot, *SLOTS.get(slot, ())) if n in there]
         if known and known[0] is not None:
             found[slot] = known[0]

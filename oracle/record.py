@@ -22,7 +22,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -460,50 +460,75 @@ def optax(
 ) -> tuple[Any, Recorder]:
     """An optax transformation that records what it does, and its recorder.
 
-    The parameters after a step are those before it plus the update. optax hides what it was made
-    with: `hyper` says it, but for what `inject_hyperparams` shows. It may be jitted.
+    optax does not see what becomes of an update: the parameters after a step are those that the
+    next one is given, and after the last step those before it plus the update. It hides what it was
+    made with: `hyper` says it, but for what `inject_hyperparams` shows. It may be jitted.
     """
     import jax  # noqa: PLC0415
     import optax as library  # noqa: PLC0415
 
     made = {"library": f"optax {library.__version__}", "optimizer": "optax"} | options
-    recorder = Recorder(folder, **made)
-
-    def named(tree: Any) -> dict[str, Any]:
-        leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-        return {".".join(map(_key, path)) or "theta": x for path, x in leaves}
-
-    def slots(
-        tree: Any, names: Collection[str]
-    ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-        """The state by parameter and slot, and the hyper-parameters that the state holds."""
-        found: dict[str, dict[str, Any]] = {name: {} for name in names}
-        shown: dict[str, Any] = {}
-        for path, x in jax.tree_util.tree_flatten_with_path(tree)[0]:
-            keys = [_key(k) for k in path]
-            fields = [i for i, k in enumerate(path) if hasattr(k, "name")]
-            last = fields[-1] if fields else -1
-            if last >= 0 and keys[last] == "hyperparams":
-                shown[keys[-1]] = float(x)
-                continue
-            slot, rest = (keys[last] if last >= 0 else "state"), ".".join(keys[last + 1 :])
-            for name in [rest or "theta"] if (rest or "theta") in found else names:
-                found[name].setdefault(slot, x)
-        return found, shown
-
-    def note(grads: Any, old: Any, params: Any, updates: Any, new: Any) -> None:
-        theta = named(params)
-        before, shown = slots(old, theta)
-        groups = [dict(hyper or {}) | {k: _plain(v) for k, v in shown.items()}]
-        recorder.before(named(grads), theta, before, groups)
-        recorder.after(named(library.apply_updates(params, updates)), slots(new, theta)[0])
+    watch = _Watch(Recorder(folder, **made), hyper or {}, library.apply_updates)
 
     def update(grads: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         updates, new = transformation.update(grads, state, params, **extra)
-        jax.experimental.io_callback(note, None, grads, state, params, updates, new, ordered=True)
+        seen = (grads, state, params, updates, new)
+        jax.experimental.io_callback(watch.note, None, *seen, ordered=True)
         return updates, new
 
-    return library.GradientTransformationExtraArgs(transformation.init, update), recorder
+    watch.recorder.closing.append(watch.finish)
+    return library.GradientTransformationExtraArgs(transformation.init, update), watch.recorder
+
+
+class _Watch:
+    """What an optax transformation tells of each update. A step ends when the next one begins."""
+
+    def __init__(self, recorder: Recorder, hyper: Mapping[str, Any], apply: Any) -> None:
+        self.recorder, self.hyper, self.apply = recorder, dict(hyper), apply
+        self.last: tuple[Any, Any, Any] | None = None
+
+    def note(self, grads: Any, old: Any, params: Any, updates: Any, new: Any) -> None:
+        self.end(params)
+        theta = dict(_leaves(params))
+        before, shown = _of_each(old, theta)
+        self.recorder.before(dict(_leaves(grads)), theta, before, [self.hyper | shown])
+        self.last = params, updates, new
+
+    def end(self, params: Any) -> None:
+        if self.last:
+            theta = dict(_leaves(params))
+            self.recorder.after(theta, _of_each(self.last[2], theta)[0])
+            self.last = None
+
+    def finish(self) -> None:
+        if self.last:
+            self.end(self.apply(*self.last[:2]))
+
+
+def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
+    """The arrays of a tree, each with its path; a tree that is an array is called `theta`."""
+    import jax  # noqa: PLC0415
+
+    for path, x in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        yield ".".join(map(_key, path)) or "theta", x
+
+
+def _of_each(tree: Any, names: Collection[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """The state by parameter and slot, and the hyper-parameters that the state holds."""
+    import jax  # noqa: PLC0415
+
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    shown: dict[str, Any] = {}
+    for path, x in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        keys = [_key(k) for k in path]
+        last = max((i for i, k in enumerate(path) if hasattr(k, "name")), default=-1)
+        slot, rest = keys[last] if last >= 0 else "state", ".".join(keys[last + 1 :]) or "theta"
+        if slot == "hyperparams":
+            shown[keys[-1]] = _plain(x)
+            continue
+        for name in [rest] if rest in found else names:  # a number is one for all
+            found[name].setdefault(slot, x)
+    return found, shown
 
 
 def _key(part: Any) -> str:

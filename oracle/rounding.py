@@ -51,7 +51,8 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
     except ModuleNotFoundError as error:
         msg = "arrays of bfloat16 need ml_dtypes: pip install 'goldstep[bfloat16]'"
         raise ModuleNotFoundError(msg, name=error.name) from error
-    return np.dtype(ml_dtypes.bfloat16)
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return found
 
 
 def narrow(dtype: str) -> bool:
@@ -80,7 +81,7 @@ BEYOND = "the truth leaves the range of {}: such a case judges nothing"
 
 
 def extended() -> Any:
-    """What is better than float64: a long double where it has 64 bits at least, else two doubles."""
+    """What is better than float64: a long double where it has 64 bits or more, else two doubles."""
     return np.longdouble if np.finfo(np.longdouble).nmant >= 63 else DoubleDouble
 
 
@@ -207,6 +208,7 @@ class Bounded:
         return (-self)._sum(other)
 
     def __mul__(self, other: Number) -> "Bounded":
+        other = self.arithmetic.scalar(other)
         a, b, host = self.arithmetic.pair(self, other)
         x, y = (a, b) if np.ndim(a.error) else (b, a)
         if np.ndim(y.error) or y.error:
@@ -215,8 +217,8 @@ class Bounded:
         else:
             error = size(y.value) * x.error
         result = self.arithmetic.rounded(a.value * b.value, error, host=host)
-        if a.host != b.host:
-            factor, x = (a, b) if a.host else (b, a)
+        if self.host != other.host:
+            factor, x = (self, other) if self.host else (other, self)
             result.terms = x.terms | {x.mark} if factor.value else NONE
         return result
 
@@ -235,6 +237,9 @@ class Bounded:
 
     def __rtruediv__(self, other: Number) -> "Bounded":
         return self.arithmetic.scalar(other) / self
+
+    def __floordiv__(self, other: Number) -> "Bounded":
+        return self.arithmetic.floor(self / other)
 
     def __pow__(self, exponent: Number) -> "Bounded":
         y = self.arithmetic.scalar(exponent)
@@ -358,7 +363,7 @@ class Arithmetic:
         )
         # Of a host scalar, what the truth holds with 11 bits to spare is no rounded number.
         self.exact = max(UNIT[self.scalar_dtype], 2048 * own)
-        self._scalars: dict[float, Bounded] = {}
+        self.scalars: dict[float, Bounded] = {}
 
     def tensor(self, x: Any) -> Bounded:
         """An array that is given in the tensors' type, but computed with in a type that may be
@@ -370,7 +375,8 @@ class Arithmetic:
         coarse = max((self.compute, self.state), key=UNIT.__getitem__)
         if UNIT[coarse] > UNIT[self.dtype] and self.unit:
             held = plain(plain(value).astype(numpy_dtype(coarse)))
-            error = np.where(held == value, error, UNIT[coarse] * magnitude + error)
+            own = UNIT[coarse] * magnitude + np.minimum(magnitude, TINY[coarse])
+            error = np.where(held == value, error, own + error)
         return Bounded(self, value, error)
 
     @property
@@ -389,12 +395,13 @@ class Arithmetic:
         return Bounded(self, x.value, x.error + own)
 
     def parts(self) -> tuple["Arithmetic", "Arithmetic", "Arithmetic"]:
-        """This arithmetic where only tensors are rounded, only scalars on the host, and where what
-        is small is flushed, but nothing is rounded. A bound is the sum of theirs, to first order.
+        """Where only tensors are rounded, only scalars on the host, or what is small is flushed.
+
+        To first order, the bound of this arithmetic is the sum of theirs.
         """
         found = copy.copy(self), copy.copy(self), copy.copy(self)
         for part in found:
-            part._scalars = {}
+            part.scalars = {}
             for name in ("unit", "scalar_unit", "tiny", "scalar_tiny"):
                 setattr(part, name, 0.0)
         found[0].unit, found[1].scalar_unit = self.unit, self.scalar_unit
@@ -405,11 +412,11 @@ class Arithmetic:
         """A hyper-parameter or a constant, given in float64: rounded where the host rounds it."""
         if isinstance(x, Bounded):
             return x
-        if x not in self._scalars:
+        if x not in self.scalars:
             given = Bounded(self, self.truth(x), 0.0, host=True)
             exact = fits(x, UNIT[self.scalar_dtype])
-            self._scalars[x] = given if exact else self.rounded(given.value, given.error, host=True)
-        return self._scalars[x]
+            self.scalars[x] = given if exact else self.rounded(given.value, given.error, host=True)
+        return self.scalars[x]
 
     def pair(self, a: Bounded, b: Number) -> tuple[Bounded, Bounded, bool]:
         """Both operands of an operation; a scalar that meets a tensor is rounded to its type."""
@@ -481,9 +488,10 @@ class Arithmetic:
 
     def asarray(self, x: Any, **_: Any) -> Bounded:
         """Constants, each rounded to the type of the tensors."""
-        value = self.truth(np.asarray(x, np.float64))
-        exact = np.vectorize(lambda one: fits(one, UNIT["bfloat16"]), otypes=[bool])(value)
-        return Bounded(self, value, np.where(exact, 0.0, self.own(size(value))))
+        given = np.asarray(x, np.float64)
+        mantissa, _ = np.frexp(given)
+        exact = np.ldexp(mantissa, 8) % 1 == 0  # in every type
+        return Bounded(self, self.truth(given), np.where(exact, 0.0, self.own(abs(given))))
 
     def eye(self, n: int, m: int | None = None, **_: Any) -> Bounded:
         return Bounded(self, self.truth(np.eye(n, m)), np.zeros((n, m or n)))
@@ -530,11 +538,12 @@ class Arithmetic:
 
     def searchsorted(self, x1: Bounded, x2: Bounded) -> Bounded:
         """Between which two of the sorted `x1` each of `x2` lies, by the index of the larger."""
-        reach = LIMIT * (x2.error + self.own(size(x2.value) + x2.error) * (x1.error.max() > 0))
-        index, least, most = (
-            np.searchsorted(x1.value, x2.value + move, side=side)
-            for move, side in ((0, "left"), (-reach, "left"), (reach, "right"))
-        )
+        among, x = x1.value.astype(np.float64), x2.value.astype(np.float64)
+        reach = LIMIT * x2.error
+        if np.any(x1.error):
+            reach = reach + LIMIT * self.own(abs(x) + x2.error)
+        index = np.searchsorted(among, x)
+        least, most = np.searchsorted(among, x - reach), np.searchsorted(among, x + reach, "right")
         doubt = np.where(reach > 0, np.maximum(most - index, index - least), 0)
         return Bounded(self, index, doubt / LIMIT)
 
@@ -630,6 +639,13 @@ class Arithmetic:
 
     def min(self, x: Bounded, *, axis: Any = None, keepdims: bool = False) -> Bounded:
         return -self.max(-x, axis=axis, keepdims=keepdims)
+
+    def sort(self, x: Bounded) -> Bounded:
+        # What is sorted moves by no more than the most that was brought in.
+        return Bounded(self, np.sort(x.value), np.full(x.shape, x.error.max(initial=0)))
+
+    def isfinite(self, x: Bounded) -> Doubtful:
+        return Doubtful(np.isfinite(x.value), np.zeros(x.shape))
 
     def any(self, x: Doubtful, *, axis: Any = None, keepdims: bool = False) -> Doubtful:
         over = {"axis": axis, "keepdims": keepdims}

@@ -11,7 +11,8 @@ from .judge import excess
 from .pieces import Job, Numbers, Piece, Whole, engine, pieces, read, shaped, whole
 from .replay import Stepper
 from .rounding import LIMIT, Arithmetic, Bounded
-from .truth import THETA
+from .sampling import Sampled
+from .truth import THETA, unbounded
 
 BLOCK = 1 << 15
 """How many elements are computed at once where each is on its own."""
@@ -85,11 +86,18 @@ class Seen(NamedTuple):
         return Wrong(self.slot, element, got, value, bound, ratio, many)
 
 
-def _begun(job: Job, code: str, numbers: Mapping[str, Numbers], change: Change) -> Stepper:
+def _begun(
+    job: Job, code: str, numbers: Mapping[str, Numbers], change: Change
+) -> Stepper | Sampled:
     """The reference, standing where a step begins."""
     arithmetic, stages = engine(job).arithmetics[code]
     theta = {k: arithmetic.tensor(n.before[THETA]) for k, n in numbers.items()}
-    step = Stepper(stages, _hyper(arithmetic, numbers, change), theta)
+    hyper = _hyper(arithmetic, numbers, change)
+    step: Stepper | Sampled
+    if stages.sampled:
+        step = Sampled(arithmetic, engine(job).stages, hyper, theta)
+    else:
+        step = Stepper(stages, hyper, theta, arithmetic.scalar)
     state = step.state()
     held = {
         k: {slot: _held(arithmetic, slot, x, n, change) for slot, x in state[k].items()}
@@ -133,8 +141,8 @@ def compare(
     code: str,
     numbers: Mapping[str, Numbers],
     change: Change = AS_RECORDED,
-    begun: Stepper | None = None,
-) -> tuple[dict[str, list[Seen]], Stepper]:
+    begun: Stepper | Sampled | None = None,
+) -> tuple[dict[str, list[Seen]], Stepper | Sampled]:
     """What a step left against the truth, by tensor, and the reference where it stands then.
 
     It begins where the recording says, or where `begun` stands. Raises OverflowError if there is
@@ -142,7 +150,7 @@ def compare(
     """
     arithmetic, _ = engine(job).arithmetics[code]
     first = next(iter(numbers.values()))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with unbounded():
         step = begun or _begun(job, code, numbers, change)
         given = {
             name: arithmetic.scalar(x)
@@ -276,7 +284,7 @@ def model_rows(job: Job, number: int, tensors: Sequence[str]) -> list[Row]:
 def free_rows(job: Job, numbers: Sequence[int], tensors: Sequence[str]) -> list[Row]:
     """Tensors that couple, or one, from the first step on, until one of them is wrong."""
     rows: list[Row] = []
-    step: Stepper | None = None
+    step: Stepper | Sampled | None = None
     for number in numbers:
         wholes = {t: w for t in tensors if (w := whole(job, number, t))}
         if not wholes:

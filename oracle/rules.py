@@ -6,11 +6,13 @@ import inspect
 import math
 import operator
 import re
+from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 from goldstep import spec
+from goldstep.reference import _scalar as scalar
 
 from . import link
 
@@ -55,6 +57,13 @@ def iterations(name: str) -> dict[str, str]:
     }
 
 
+def numbers(name: str) -> dict[str, Callable[..., Any]]:
+    """The functions of numbers that a reading of a schedule may call, by name."""
+    if spec.kind_of(name) != "schedules":
+        return {}
+    return {f.__name__: f for f in (scalar.cos, scalar.floor, scalar.maximum, scalar.minimum)}
+
+
 @functools.cache
 def _read(
     name: str,
@@ -73,6 +82,8 @@ def _read(
     calls = iterations(name) | {i: i for i in other}
     called = {a: getattr(_read(i, meant, None), a) for a, i in calls.items()}
     names = {a: wrap(f) if wrap and on_matrices(calls[a]) else f for a, f in called.items()}
+    if lines:
+        names |= numbers(name)
     if not lines and all(f is vars(plain).get(a) for a, f in names.items()):
         return plain
     return link.variant(plain, lines, names)
@@ -109,7 +120,8 @@ def applied(name: str, f: Callable[..., Any]) -> Any:
     Of several results it is the first.
     """
     rows = spec.load("iterations", name)["hyper"]
-    Hyper, State = NamedTuple("Hyper", [(k, Any) for k in rows]), NamedTuple("State", [])  # noqa: N806
+    Hyper = namedtuple("Hyper", rows)  # type: ignore[misc]  # noqa: PYI024
+    State = namedtuple("State", ())  # noqa: PYI024
 
     def update(_: Any, g: Any, state: Any, hyper: Any) -> Any:
         found = f(g, *hyper)
@@ -207,14 +219,22 @@ class Pipeline(NamedTuple):
         return any(stage.kind == "iterations" for stage in self.stages)
 
     @property
+    def discontinuous(self) -> bool:
+        """Whether two runs that differ in the last place may part for good."""
+        return any("discontinuous" in stage.spec for stage in self.stages)
+
+    @property
     def largest(self) -> float:
         """The most elements of a tensor that the suite gives it."""
         return min((stage.spec.get("largest", math.inf) for stage in self.stages), default=math.inf)
 
     @property
-    def arbitrary(self) -> bool:
-        """Whether a state holds singular vectors or eigenvectors, which no equation determines."""
-        return any("gauge" in row for stage in self.stages for row in stage.spec["state"].values())
+    def sampled(self) -> bool:
+        """Whether the error of whole steps is sampled: where a rule says so, and where a state
+        holds singular vectors or eigenvectors, which no equation determines.
+        """
+        rows = [row for stage in self.stages for row in stage.spec["state"].values()]
+        return any("gauge" in row for row in rows) or any("sampled" in s.spec for s in self.stages)
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Whether every stage takes a tensor of this shape, and of a route either side."""
@@ -300,7 +320,7 @@ def _made(
         return Stage(rule, spec.load(spec.kind_of(rule), rule), read(rule, meant, wrap))
 
     if name in spec.names("iterations") and alone(name):
-        f = getattr(read(name, meant), name)
+        f: Any = getattr(read(name, meant), name)
         f = wrap(f) if wrap and on_matrices(name) else f
         own = Stage(name, spec.load("iterations", name), applied(name, f))
         return Pipeline(name, (own,))

@@ -86,6 +86,10 @@ class Noise:
     def array(self, x: Any) -> "Noisy":
         return Noisy(self, x * self.draw(self.factors, x.shape) if self.unit else x)
 
+    def one(self, x: Any) -> Any:
+        """A single array, off at random."""
+        return x * self.draw(self.factors, np.shape(x))
+
     def copy(self, value: Any, error: Any = 0.0) -> "Noisy":
         """Copies of an array, each within its error, and rounded."""
         if not self.unit:

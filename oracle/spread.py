@@ -58,10 +58,12 @@ def spread(
             if broken:
                 waiting.extend(running.values())
                 running.clear()
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(wait=False)
                 pool = executors()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for future in running:
+            future.cancel()
+        pool.shutdown(wait=False)
 
 
 def _fill(

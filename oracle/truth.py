@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .bfloat16 import Around, near
 from .case import Case, Layout
 from .replay import Given, Slots, Stepper, Tensors
 from .rounding import NONE, Arithmetic, Bounded, numpy_dtype
-from .rules import Readings, pipeline
+from .rules import Readings, iterations, pipeline
 from .sampling import Sampled, node
 
 THETA = "theta"
@@ -85,14 +86,26 @@ class Truth:
         arithmetic: Arithmetic,
         meant: Readings | None = None,
         layout: Layout | None = None,
+        around: Around | None = None,
     ) -> None:
         self.case, self.arithmetic, self.meant = case, arithmetic, dict(meant or {})
+        stages = case.pipeline
+        called = stages.alone or any(iterations(stage.name) for stage in stages.stages)
+        self.ways = [around] if around else []
+        if called and not around and not stages.sampled:
+            self.ways = list(near(arithmetic))
         self.layout = layout or Layout(case)
         self.dtype = numpy_dtype(arithmetic.dtype)
         self.grads = [self._tensors(self.layout.join(g)) for g in case.grads]
         self.changes = [self._scalars(c) for c in case.changes]
         self.given = [self._beside(given) for given in case.given] or [{} for _ in case.grads]
         self._golden: tuple[list[Moment], list[Moment]] | None = None
+
+    def in_bfloat16(self) -> Iterator["Truth"]:
+        """Itself, and by the other ways to iterate in bfloat16 if that is what is declared."""
+        yield self
+        for around in self.ways[1:]:
+            yield Truth(self.case, self.arithmetic, self.meant, self.layout, around)
 
     def _tensors(self, joined: dict[str, Any]) -> dict[str, Any]:
         tensor = self.arithmetic.tensor
@@ -112,10 +125,12 @@ class Truth:
         return {k: scalar(v) if isinstance(v, float) else v for k, v in hyper.items()}
 
     def _stepper(self) -> Stepper | Sampled:
-        stages = pipeline(self.case.rule, self.meant, node(self.arithmetic))
+        stages = pipeline(
+            self.case.rule, self.meant, self.ways[0] if self.ways else node(self.arithmetic)
+        )
         hyper = self._scalars(stages.check(self.case.hyper))
         params = self._tensors(self.layout.join(self.case.params))
-        if stages.arbitrary:
+        if stages.sampled:
             return Sampled(self.arithmetic, pipeline(self.case.rule, self.meant), hyper, params)
         if stages.scope == "element" and not stages.given:
             blocks = (
@@ -134,9 +149,9 @@ class Truth:
                     x.terms = NONE  # what one step starts from is no sum to it
             if not self.arithmetic.coarser:
                 return moment
-            moment = Moment(*self._stored(moment))
-        step.load(*moment)
-        return moment
+            params, state = self._stored(moment)
+        step.load(params, state)
+        return Moment(params, state)
 
     def _stored(self, moment: Moment) -> tuple[Tensors, Slots]:
         """A moment as it is written, where tensors or states are coarser than what is computed."""

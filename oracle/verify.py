@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from .notes import Note, notes
-from .pieces import Job, engine
+from .pieces import Job, couples, engine
 from .rows import Row, free_rows, model_rows, row
 from .spread import spread
 
@@ -44,15 +44,15 @@ class Part(NamedTuple):
 
 def examine(job: Job, part: Part) -> tuple[list[Row], list[Note]]:
     """The rows and notes of one part. It is all that a worker is asked."""
-    couples = engine(job).stages.scope == "model"
+    at_once = couples(engine(job).stages)
     if not job.forced:
-        alone = [part.tensors] if couples else [(t,) for t in part.tensors]
+        alone = [part.tensors] if at_once else [(t,) for t in part.tensors]
         return [r for tensors in alone for r in free_rows(job, part.steps, tensors)], []
     rows: list[Row] = []
     found: list[Note] = []
     for number in part.steps:
         found += notes(job, number, part.tensors)
-        if couples:
+        if at_once:
             rows += model_rows(job, number, part.tensors)
         else:
             rows += [r for t in part.tensors if (r := row(job, number, t)) is not None]
@@ -64,15 +64,14 @@ def divided(job: Job) -> list[Part]:
     made = engine(job)
     steps = sorted(set.intersection(*(set(part.numbers) for part in made.parts)))
     size = {t: sum(prod(shape) for _, shape in found) for t, found in made.boxes.items() if found}
-    if made.stages.matrices_only:
-        whole = {t: info["shape"] for part in made.parts for t, info in part.tensors.items()}
-        size = {t: n for t, n in size.items() if len(whole[t]) == 2}
+    whole = {t: tuple(info["shape"]) for part in made.parts for t, info in part.tensors.items()}
+    size = {t: n for t, n in size.items() if made.stages.takes(whole[t])}
     if not steps or not size:
         msg = f"{job.folder}: nothing was recorded that {job.rule} could be held against"
         raise LookupError(msg)
     groups: list[list[str]] = [[]]
     for tensor, n in size.items():
-        if made.stages.scope != "model" and sum(size[t] for t in groups[-1]) + n > PART:
+        if not couples(made.stages) and sum(size[t] for t in groups[-1]) + n > PART:
             groups.append([])
         groups[-1].append(tensor)
     parts = []

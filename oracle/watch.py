@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 from goldstep import spec
 
 from . import digits, link
-from .rules import iterations, module
+from .rules import iterations, module, numbers
 
 
 class Record(NamedTuple):
@@ -69,11 +70,18 @@ def watched(name: str, lines: Mapping[str, str], log: list[Record], *, exact: bo
     said = {**link.tagged(plain), **lines}
     copy = ModuleType(plain.__name__)
     copy.__package__ = plain.__package__
-    vars(copy).update(EXACTLY, __see__=see, __give_back__=give_back)
+    vars(copy).update(numbers(name), **EXACTLY, __see__=see, __give_back__=give_back)
     text = link.said(plain, {tag: watch(tag, code) for tag, code in said.items()})
     exec(compiled(text, exact=exact), vars(copy))
-    vars(copy).update({a: function(i, exact=exact) for a, i in iterations(name).items()})
+    calls = iterations(name) | {i: i for i in beyond(lines)}
+    vars(copy).update({a: function(i, exact=exact) for a, i in calls.items()})
     return copy
+
+
+def beyond(lines: Mapping[str, str]) -> set[str]:
+    """The iterations that lines call by name, as those of a dialect may that the rule has not."""
+    said = set(re.findall(r"\w+", " ".join(lines.values())))
+    return said & set(spec.names("iterations"))
 
 
 @functools.cache

@@ -43,3 +43,12 @@ def maximum(a: Number, b: Number) -> Number:
     2
     """
     return _call("maximum", max, a, b)
+
+
+def floor(x: Number) -> Number:
+    """The largest whole number that is not larger.
+
+    >>> floor(2.5)
+    2
+    """
+    return _call("floor", math.floor, x)

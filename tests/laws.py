@@ -40,7 +40,12 @@ DOMAINS = {
     "(0, 1)": st.floats(2**-10, 1 - 2**-10, width=16).map(xp.scalar),
     ">= 1": st.integers(1, 6),
 }
-WHOLE = {">= 0": st.integers(0, 3), ">= 1": st.integers(1, 6), "[0, 1]": st.integers(0, 1)}
+WHOLE = {
+    ">= 0": st.integers(0, 3),
+    ">= 1": st.integers(1, 6),
+    ">= 2": st.integers(2, 8),
+    "[0, 1]": st.integers(0, 1),
+}
 FAR = 2.0**300
 """Beside gradients that are larger by this, the floor of a normalisation is below rounding."""
 
@@ -63,6 +68,15 @@ def arrays(shape, least=-8.0):
     return hnp.arrays(np.float64, shape, elements=elements, fill=st.nothing())
 
 
+def along(row, shape):
+    """What stands for one thing that a step is given beside the gradient."""
+    if row["like"] == "1":
+        return DOMAINS["> 0"]
+    more, least = row["like"].split("*")[:-1], 0.125 if row["draw"] == "positive" else -8.0
+    each = shape.flatmap(lambda s: arrays((*map(int, more), *s), least))
+    return st.builds(scaled, each, st.shared(POWERS, key="g"))
+
+
 def notation(rule):
     """What may stand for each argument of a theorem. All tensors of one example have one shape."""
     specified = spec.load(spec.kind_of(rule), rule)
@@ -75,7 +89,10 @@ def notation(rule):
         name: (WHOLE if isinstance(row["default"], int) else DOMAINS)[row["domain"]]
         for name, row in specified["hyper"].items()
     }
+    beside = {k: along(row, shape) for k, row in specified["given"].items()}
+    given_once = st.builds(getattr(module(rule), "Given", dict), **beside)
     return hyper | {
+        "givens": length.flatmap(lambda n: st.lists(given_once, min_size=n, max_size=n)),
         "hyper": st.builds(getattr(module(rule), "Hyper", dict), **hyper),
         "theta": theta,
         "other": theta,
@@ -135,11 +152,12 @@ def singular_values(matrix):
     return Bounded(xp, found, np.full(found.shape, own + np.linalg.norm(matrix.error)))
 
 
-def run(rule, hyper, theta, grads):
+def run(rule, hyper, theta, grads, givens=None):
     """The parameters and the states of an optimizer, both from the start on."""
     thetas, states = [theta], [rule.init(theta, hyper)]
-    for g in grads:
-        theta, state = rule.update(thetas[-1], g, states[-1], hyper)
+    for t, g in enumerate(grads):
+        more = [] if givens is None else [givens[t]]
+        theta, state = rule.update(thetas[-1], g, states[-1], hyper, *more)
         thetas.append(theta)
         states.append(state)
     return thetas, states

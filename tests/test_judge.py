@@ -110,6 +110,13 @@ def test_a_truth_without_a_bound_is_no_verdict():
         excess(np.zeros(2), unbounded)
 
 
+def test_of_a_run_that_can_be_lost_only_what_has_a_bound_is_judged():
+    arithmetic = Arithmetic("float64")
+    unbounded = Bounded(arithmetic, np.zeros(3), np.array([0.0, np.inf, np.inf]))
+    assert excess(np.array([0.0, 1.0, 1e9]), unbounded, lost=True).tolist() == [0, 0, 0]
+    assert excess(np.array([1.0, 1.0, 1.0]), unbounded, lost=True).tolist() == [np.inf, 0, 0]
+
+
 def test_one_wrong_element_in_one_step_is_found_where_it_is():
     class Slips(Level0):
         def __init__(self, *args):

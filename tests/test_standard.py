@@ -26,6 +26,21 @@ def problem(rule, dtype):
     return params, grads
 
 
+def beside(rule, params):
+    """What a step is given beside the gradients: numbers, and arrays by name."""
+    random, rows = np.random.default_rng(1), pipeline(rule).given
+
+    def drawn(row, x):
+        many = [int(n) for n in row["like"].split("*")[:-1]]
+        found = random.uniform(0.25, 1, (*many, *x.shape)).astype(x.dtype)
+        return found if row["draw"] in {"positive", "uniform"} else 2 * found - 1
+
+    return {
+        k: 0.5 if row["like"] == "1" else {name: drawn(row, x) for name, x in params.items()}
+        for k, row in rows.items()
+    }
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rule", RULES)
 def test_the_strictest_library_agrees_with_numpy(rule, dtype):
@@ -38,8 +53,10 @@ def test_the_strictest_library_agrees_with_numpy(rule, dtype):
             return {k: array_api_strict.asarray(x, device=DEVICE) for k, x in arrays.items()}
 
         step, other = make(rule, hyper, params), make(rule, hyper, strict(params))
+        given = beside(rule, params)
+        strictly = {k: x if isinstance(x, float) else strict(x) for k, x in given.items()}
         for g in grads:
-            want, got = step(g), other(strict(g))
+            want, got = step(g, **given), other(strict(g), **strictly)
         for name, x in got.items():
             assert x.dtype == getattr(array_api_strict, dtype)
             assert x.device == DEVICE
@@ -54,7 +71,7 @@ def test_the_strictest_library_agrees_with_numpy(rule, dtype):
 def test_the_type_that_comes_in_goes_out(rule, dtype):
     params, grads = problem(rule, dtype)
     step = make(rule, {}, params)
-    out = step(grads[0])
+    out = step(grads[0], **beside(rule, params))
     assert {x.dtype for x in out.values()} == {np.dtype(dtype)}
     kept = [x for slots in step.state().values() for x in slots.values()]
     assert all(isinstance(x, int | float) or x.dtype == np.dtype(dtype) for x in kept)
@@ -70,16 +87,18 @@ def test_dialects_and_traps_keep_the_type_too(name, said):
     params, grads = problem(rule, "float32")
     step = make(rule, pipeline(rule).profile("amplified"), params, {name: said})
     for g in grads:
-        out = step(g)
+        out = step(g, **beside(rule, params))
     assert {x.dtype for x in out.values()} == {np.dtype("float32")}
 
 
 def test_nothing_that_is_given_is_mutated():
     for rule in RULES:
         params, grads = problem(rule, "float64")
-        for x in [*params.values(), *grads[0].values()]:
+        given = beside(rule, params)
+        more = [x for by_name in given.values() if by_name != 0.5 for x in by_name.values()]
+        for x in [*params.values(), *grads[0].values(), *more]:
             x.flags.writeable = False
-        make(rule, {}, params)(grads[0])
+        make(rule, {}, params)(grads[0], **given)
 
 
 def test_a_reading_that_is_not_there_is_an_error_that_lists_those_that_are():

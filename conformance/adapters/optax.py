@@ -28,6 +28,7 @@ NAMES = {
     "lr": "learning_rate",
     "beta1": "b1",
     "beta2": "b2",
+    "beta3": "b3",
     "rho": "decay",
     "initial_accumulator": "initial_accumulator_value",
     "steps": "ns_steps",
@@ -80,6 +81,10 @@ OPTIMIZERS = {
     "nadam_constant": (optax.nadam, MOMENTS),
     "radam": (optax.radam, MOMENTS),
     "adabelief": (adabelief, {"m": "mu", "s": "nu", "t": "count"}),
+    "ademamix": (optax.contrib.ademamix, {"m": "m1", "n": "m2", "v": "nu", "t": "count"}),
+    # Its second moment, g^2 + b2 (n - g^2), has lost bits that the bound of the equation keeps.
+    "simplified_ademamix": (optax.contrib.simplified_ademamix, None),
+    "adopt": (optax.contrib.adopt, MOMENTS),
     "adam": (optax.adam, MOMENTS),
     "adamw": (optax.adamw, MOMENTS),
     "lion": (optax.lion, {"m": "mu"}),

@@ -1,9 +1,10 @@
 """torch.optim as it ships, in one parameter group, on the path that it picks itself."""
 
-import ml_dtypes
 import numpy as np
 import torch
 from torch import optim
+
+from ._torch import array, tensor
 
 torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
 
@@ -20,21 +21,6 @@ dtypes = ("float64", "float32", "bfloat16")
 scalar = "float64"  # Python's own numbers
 iteration = "bfloat16"  # whatever the type of the parameter
 capabilities = {"changes", "absences", "groups", "saves", "maximize", "mixed"}
-
-
-def tensor(x):
-    """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
-    if x.dtype == ml_dtypes.bfloat16:
-        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
-    return torch.tensor(x)
-
-
-def array(x):
-    """An array of its own, of what is in a tensor."""
-    x = x.detach().clone()
-    if x.dtype == torch.bfloat16:
-        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return x.numpy()
 
 
 def betas(h):
@@ -107,13 +93,35 @@ OPTIMIZERS = {
     "radam": (optim.RAdam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adam": (optim.Adam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adamw": (optim.AdamW, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
+    "rprop": (
+        lambda params, lr, weight_decay, **more: optim.Rprop(params, lr, **more),  # noqa: ARG005
+        lambda h: {
+            "etas": (h["eta_minus"], h["eta_plus"]),
+            "step_sizes": (h["step_min"], h["step_max"]),
+        },
+        {"h": "prev", "s": "step_size"},
+    ),
+    "asgd": (
+        optim.ASGD,
+        lambda h: {"lambd": h["decay"], "alpha": h["alpha"], "t0": h["t0"]},
+        {"a": "ax", "r": "eta", "mu": "mu", "t": "step"},
+    ),
     "muon": (
         optim.Muon,
         lambda h: {"momentum": h["momentum"], "ns_steps": h["steps"]},
         {"m": "momentum_buffer"},
     ),
 }
-NUMBERS = {"mu_product": 1.0}  # kept for a whole tensor, and what they begin with
+NUMBERS = {"mu_product": 1.0, "eta": 0.0, "mu": 1.0}  # kept for a whole tensor, and at first
+# What keeps its first learning rate takes it at its first step, where it may be another one.
+FIRST = {
+    "rprop": lambda p, lr: {"prev": torch.zeros_like(p), "step_size": torch.full_like(p, lr)},
+    "asgd": lambda p, lr: {
+        "ax": torch.zeros_like(p),
+        "eta": torch.tensor(lr, dtype=torch.float64),
+        "mu": torch.ones((), dtype=torch.float64),
+    },
+}
 SAME = {"decoupled_decay+adam": "adamw"}
 DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
 
@@ -190,4 +198,6 @@ def make(rule, hyper, params, groups=(), **options):
     rest = {"params": [p for name, p in tensors.items() if name in others]}
     optimizer = cls([rest, *apart], **given)
     max_norm = hyper["max_norm"] if "clip_by_global_norm" in transforms else None
+    for p in tensors.values() if last in FIRST else []:
+        optimizer.state[p] = {"step": torch.tensor(0.0), **FIRST[last](p.detach(), hyper["lr"])}
     return (Params if keys is None else Step)(optimizer, keys, tensors, max_norm)

@@ -11,6 +11,7 @@ A folder of fixtures describes itself, in its README.md. `check` exits with 1 if
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +147,10 @@ def case(  # noqa: PLR0913
     hyper: dict[str, float] | None = None,
 ) -> Any:
     """The case that a command line describes."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    import numpy as np  # noqa: PLC0415
+
     from goldstep.conformance import cases, trajectories  # noqa: PLC0415
     from goldstep.oracle import Case  # noqa: PLC0415
     from goldstep.oracle.rules import PROFILES, pipeline  # noqa: PLC0415
@@ -158,23 +163,27 @@ def case(  # noqa: PLR0913
     values = stages.check(stages.profile(profile) | (hyper or {}))
     if not stages.stages:
         return cases.counted(rule, profile, values, steps or cases.COUNTED)
+    parts = [profile, schedule] + [f"{steps}-steps"] * bool(steps) + [shapes or ""] * bool(shapes)
+    parts += [f"{k}={v!r}" for k, v in (hyper or {}).items()]
+    if not stages.stages:
+        counted = cases.counted(rule, profile, values, steps or cases.COUNTED)
+        return replace(counted, id="/".join([rule, cases.COUNT, *parts]))
     recording = refilled(trajectories.load(trajectory), shapes, steps)
-    params, grads = recording.params, recording.grads
-    if stages.matrices_only:
-        params = {name: x for name, x in params.items() if x.ndim == 2 and x.size}
-        grads = [{name: g[name] for name in params} for g in grads]
+    params = {n: x for n, x in recording.params.items() if stages.takes(x.shape)}
+    grads = [{name: g[name] for name in params} for g in recording.grads]
     if not params:
         msg = f"{rule} takes matrices, and there is none among the tensors"
         raise ValueError(msg)
+    if stages.gram:
+        grads = [{k: g if g is None else cases.gram(g) for k, g in now.items()} for now in grads]
+        params = {name: np.zeros((len(x), len(x))) for name, x in params.items()}
     changes: list[dict[str, float]] = [{} for _ in grads]
     if schedule == "changing":
         factors = [cases.SCHEDULE[t % len(cases.SCHEDULE)] for t in range(len(grads))]
         changes = [{"lr": values["lr"] * factor} for factor in factors]
     given = list(cases.draw(stages, grads)) if stages.given else ()
-    parts = [rule, trajectory, profile, schedule]
-    parts += [f"{steps}-steps"] * bool(steps) + [shapes or ""] * bool(shapes)
-    parts += [f"{k}={v!r}" for k, v in (hyper or {}).items()]
-    return Case("/".join(parts), rule, values, params, grads, changes, given)
+    name = "/".join([rule, trajectory, *parts])
+    return Case(name, rule, values, params, grads, changes, given)
 
 
 def _hyper(rule: str, given: list[str]) -> dict[str, float]:
@@ -215,15 +224,17 @@ def run_make(options: argparse.Namespace) -> int:
 def every() -> Iterator[tuple[str, dict[str, str]]]:
     """What a bundle holds: every rule as it is, and in every dialect of its own."""
     from goldstep import spec  # noqa: PLC0415
-    from goldstep.conformance.cases import rules  # noqa: PLC0415
+    from goldstep.conformance.cases import COMPANION, rules, tried  # noqa: PLC0415
     from goldstep.oracle.rules import readings  # noqa: PLC0415
 
-    single = {name for _, name in spec.every()}
+    names = {name for _, name in spec.every()}
     for rule in rules():
         yield rule, {}
-        for name, row in readings(rule).items() if rule in single else ():
-            if "seen" not in row:
-                yield rule, {rule: name}
+        own = {rule} if rule in names else tried(rule) if rule.endswith(f"+{COMPANION}") else set()
+        for one in sorted(own):
+            for name, row in readings(one).items():
+                if "seen" not in row:
+                    yield rule, {one: name}
 
 
 def run_bundle(options: argparse.Namespace) -> int:
@@ -233,7 +244,7 @@ def run_bundle(options: argparse.Namespace) -> int:
     files: dict[str, bytes] = {}
     whole = list(every())
     for done, (rule, meant) in enumerate(whole, 1):
-        folder = "@".join([rule, *meant.values()])
+        folder = re.sub("[|@+=]", "-", rule) + "".join(f"@{v}" for v in meant.values())
         asked = case(rule, shapes=SHAPES, steps=STEPS)
         made = fixtures.make(
             asked, Arithmetic(options.dtype, options.scalar), meant, REPORT["suite"]

@@ -104,11 +104,12 @@ def executors(where: str) -> Callable[[], Any] | None:
 def dask(address: str) -> Any:
     """An executor on a Dask cluster: the one at an address, or one of this machine's own."""
     try:
-        from distributed import Client  # noqa: PLC0415
+        distributed: Any = importlib.import_module("distributed")
     except ModuleNotFoundError:
         msg = "--on=dask: distributed is not installed (pip install 'goldstep[dask]')"
         raise LookupError(msg) from None
-    client = Client(address) if address else Client(processes=True, dashboard_address=None)
+    new = distributed.Client
+    client = new(address) if address else new(processes=True, dashboard_address=None)
     return client.get_executor()
 
 

@@ -40,7 +40,7 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
     >>> theta, state = update(theta, np.array([1.0]), init(theta, hyper), hyper)
     >>> theta, state = update(theta, np.array([-0.1]), state, hyper)
     >>> theta.round(3), state.m
-    (array([-0.036]), array([0.08]))
+    (array([-0.041]), array([0.08]))
     """
     xp = namespace(theta)
     lr, b1, b2, eps, wd = hyper

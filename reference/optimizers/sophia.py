@@ -51,7 +51,7 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper, given: Given) -> 
     xp = namespace(theta)
     lr, b1, b2, gamma, eps, wd, k = hyper
     m, h, t = state
-    (hessian,) = given
+    (d,) = given
 
     t = t + 1                                                           # (sophia.1)
     m = b1 * m + (1 - b1) * g                                           # (sophia.2)

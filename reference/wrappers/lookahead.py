@@ -18,11 +18,11 @@ class Hyper(NamedTuple):
 
 class State(NamedTuple):
     slow: Array  # like theta: where the last k steps began
-    since: int  # steps taken
+    lookahead_t: int  # steps taken
 
 
 def init(theta: Array, hyper: Hyper) -> State:
-    return State(slow=theta, since=0)
+    return State(slow=theta, lookahead_t=0)
 
 
 def update(

@@ -35,7 +35,56 @@ def adafactor(h):
     )
 
 
+def as_given():
+    """An estimator of the Hessian's diagonal that hands on the one that it is given."""
+
+    def update(updates, state, params=None, *, hessian, **_):
+        del updates, params
+        return hessian, state
+
+    return optax.GradientTransformationExtraArgs(lambda _: optax.EmptyState(), update)
+
+
+def polyak_sgd(h, theta):
+    """It has no constant: the gap is given to it over c."""
+    made = optax.polyak_sgd(max_learning_rate=h["lr"], f_min=0.0)
+    step = optax_transformation(lambda _: made)(h, theta)
+    return lambda g, loss: step(g, value=(loss - h["low"]) / h["c"])
+
+
 WITNESSES = [
+    row(
+        "ademamix",
+        "optax.contrib.ademamix",
+        lambda h: optax.contrib.ademamix(
+            h["lr"],
+            h["beta1"],
+            h["beta2"],
+            h["beta3"],
+            h["alpha"],
+            h["eps"],
+            weight_decay=h["weight_decay"],
+        ),
+    ),
+    row(
+        "simplified_ademamix",
+        "optax.contrib.simplified_ademamix",
+        lambda h: optax.contrib.simplified_ademamix(**betas(h), alpha=h["alpha"]),
+    ),
+    row("adopt", "optax.contrib.adopt", lambda h: optax.contrib.adopt(**betas(h))),
+    row(
+        "sophia",
+        "optax.contrib.sophia",
+        lambda h: optax.contrib.sophia(
+            **betas(h),
+            weight_decay=h["weight_decay"],
+            gamma=h["gamma"],
+            update_interval=h["interval"],
+            hessian_diagonal_fn=as_given(),
+        ),
+        dialect="yesterdays-curvature",
+        given=lambda random: {"hessian": random.normal(size=(5, 3))},
+    ),
     row(
         "schedule_free_sgd",
         "optax.contrib.schedule_free_sgd",
@@ -181,5 +230,8 @@ WITNESSES = [
         ),
         dialect="bias-corrected",
         hyper={"initial": 0.0},
+    ),
+    Witness(
+        "polyak_sgd", "optax.polyak_sgd", polyak_sgd, given=lambda r: {"loss": r.uniform() + 1}
     ),
 ]

@@ -1,6 +1,7 @@
 """pytorch_optimizer."""
 
 import pytorch_optimizer as po
+import torch
 from witnessing import Witness, torch_optimizer
 
 
@@ -12,7 +13,70 @@ def betas(h):
     return {"lr": h["lr"], "betas": (h["beta1"], h["beta2"])}
 
 
+def sophia(h, theta):
+    """It clips at p what is divided by the curvature, and has no gamma: here p is gamma."""
+    w, gamma = torch.nn.Parameter(torch.tensor(theta)), h["gamma"]
+    optimizer = po.SophiaH(
+        [w],
+        h["lr"] / gamma,
+        (h["beta1"], h["beta2"]),
+        weight_decay=h["weight_decay"] * gamma,
+        p=gamma,
+        update_period=h["interval"],
+        eps=h["eps"] / gamma,
+    )
+    taken = 0
+
+    def step(g, hessian):
+        nonlocal taken
+        w.grad = torch.tensor(g)
+        asked = taken % h["interval"] == 0
+        optimizer.step(hessian=[torch.tensor(hessian)] if asked else None)
+        taken += 1
+        return w.detach().numpy().copy()
+
+    return step
+
+
 WITNESSES = [
+    row(
+        "ademamix",
+        "pytorch_optimizer 4.1.0, AdEMAMix",
+        lambda p, h: po.AdEMAMix(
+            p,
+            h["lr"],
+            betas=(h["beta1"], h["beta2"], h["beta3"]),
+            alpha=h["alpha"],
+            eps=h["eps"],
+            weight_decay=h["weight_decay"],
+            weight_decouple=True,
+        ),
+    ),
+    row(
+        "adopt",
+        "pytorch_optimizer 4.1.0, ADOPT",
+        lambda p, h: po.ADOPT(p, **betas(h), eps=h["eps"]),
+        dialect="counts-the-first",
+    ),
+    row(
+        "grams",
+        "pytorch_optimizer 4.1.0, Grams",
+        lambda p, h: po.Grams(p, **betas(h), eps=h["eps"], weight_decay=h["weight_decay"]),
+    ),
+    row(
+        "mars",
+        "pytorch_optimizer 4.1.0, MARS",
+        lambda p, h: po.MARS(
+            p, **betas(h), gamma=h["gamma"], eps=h["eps"], weight_decay=h["weight_decay"]
+        ),
+        dialect="epsilon-hat",
+    ),
+    Witness(
+        "sophia",
+        "pytorch_optimizer 4.1.0, SophiaH",
+        sophia,
+        given=lambda random: {"hessian": random.normal(size=(5, 3))},
+    ),
     row(
         "prodigy",
         "pytorch_optimizer 4.1.0, Prodigy",

@@ -20,6 +20,20 @@ def adan(h):
 
 WITNESSES = [
     Witness(
+        "adopt",
+        "timm 1.0.31, timm.optim.Adopt",
+        torch_optimizer(lambda p, h: optim.Adopt(p, **betas(h), clip_exp=0.333)),
+        dialect="cube-root",
+    ),
+    Witness(
+        "mars",
+        "timm 1.0.31, timm.optim.Mars",
+        torch_optimizer(
+            lambda p, h: optim.Mars(p, **betas(h), gamma=h["gamma"], weight_decay=h["weight_decay"])
+        ),
+        dialect="first-gradient-uncorrected",
+    ),
+    Witness(
         "lars",
         "timm 1.0.31, timm.optim.Lars",
         torch_optimizer(

@@ -1,0 +1,79 @@
+"""What an implementation declares of its arithmetic, and what it is found to have instead."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .diagnose import Match
+from .judge import judge
+from .mistakes import Suspicion
+from .observe import Seen
+from .rounding import Arithmetic, numpy_dtype
+from .truth import THETA, Truth
+
+WORDS = {
+    "scalar": "computes host scalars in {}",
+    "state": "keeps its state in {}",
+    "compute": "computes in {}",
+}
+
+
+def misdeclared(truth: Truth, seen: Seen) -> list[Match]:
+    """The coarser arithmetic that explains all that was seen, if there is one.
+
+    It is looked for where the declared one is fine enough that no mistake passes for rounding.
+    """
+    for what, dtype, other in coarser(truth.arithmetic):
+        if not kept_in(dtype, seen, {"compute": THETA, "state": None}.get(what, "")):
+            continue
+        fits = Truth(truth.case, other, truth.meant, truth.layout)
+        try:
+            verdict = judge(fits, seen, golden=truth.golden() if seen.forced else None)
+        except OverflowError:
+            continue
+        if verdict.conforms:
+            was = {"scalar": truth.arithmetic.scalar_dtype, "state": truth.arithmetic.state}
+            declared = was.get(what, truth.arithmetic.compute)
+            name = f"{WORDS[what].format(dtype)}, though {declared} is declared"
+            says = f"declare {what} = '{dtype}', or compute as declared."
+            return [
+                Match(Suspicion(truth.case.rule, "declaration", name, says=says), verdict.ratio)
+            ]
+    return []
+
+
+def coarser(own: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
+    """Arithmetics that are coarser in one respect, as (what, its type, the arithmetic).
+
+    What shows in the numbers that are kept comes first: it explains more.
+    """
+    same = {"scalar": own.scalar_dtype, "state": own.state, "compute": own.compute}
+
+    def other(**declared: str) -> Arithmetic:
+        said = same | declared
+        scalar = said.pop("scalar")
+        return Arithmetic(own.dtype, scalar, own.iteration, flush=own.flush, **said)
+
+    if own.dtype == "float64":
+        if own.compute == "float64":
+            yield "compute", "float32", other(scalar="float32", state="float32", compute="float32")
+        if own.state == "float64":
+            yield "state", "float32", other(state="float32")
+        if own.scalar_dtype == "float64":
+            yield "scalar", "float32", other(scalar="float32")
+    if own.dtype == own.state == "float32":
+        for dtype in ("float16", "bfloat16"):
+            yield "state", dtype, other(state=dtype)
+
+
+def kept_in(dtype: str, seen: Seen, slot: str | None) -> bool:
+    """Whether all that was seen of a slot (None: of the state) is of that type, and there is some.
+
+    Of what does not show, named "", nothing speaks against it.
+    """
+    moments = [*seen.forced, *seen.free]
+    shown = [x for m in moments for _, s, x in m.slots() if (s == slot if slot else s != THETA)]
+    arrays = [np.asarray(x, np.float64) for x in shown if np.ndim(x)]
+    as_such = numpy_dtype(dtype)
+    kept = (np.array_equal(x.astype(as_such).astype(np.float64), x) for x in arrays)
+    return slot == "" or (bool(arrays) and all(kept))

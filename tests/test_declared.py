@@ -1,0 +1,91 @@
+"""An implementation that computes more coarsely than it declares is told so, and in what type."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from goldstep.conformance.ask import ask
+from goldstep.conformance.cases import cases
+from goldstep.conformance.implementations import Implementation
+from goldstep.oracle import make as reference
+from goldstep.oracle.rounding import numpy_dtype
+
+
+class Coarse:
+    """The reference with one thing in float32 (or float16) whatever its tensors are in."""
+
+    def __init__(self, inside, rule, hyper, params, kept=np.float32):
+        self.inside, self.dtype, self.kept = inside, next(iter(params.values())).dtype, kept
+        if inside == "scalar":
+            hyper = {k: np.float32(x) if isinstance(x, float) else x for k, x in hyper.items()}
+        self.step = reference(rule, hyper, self.cast(params))
+
+    def cast(self, arrays):
+        dtype = np.float32 if self.inside == "compute" else self.dtype
+        return {k: x if x is None else x.astype(dtype) for k, x in arrays.items()}
+
+    def narrowed(self, state):
+        if self.inside == "scalar":
+            return state
+        return {
+            n: {k: x if isinstance(x, int) else self.held(x) for k, x in s.items()}
+            for n, s in state.items()
+        }
+
+    def held(self, x):
+        dtype = np.float32 if self.inside == "compute" else self.dtype
+        return x.astype(self.kept).astype(dtype)
+
+    def __call__(self, grads):
+        params = self.step(self.cast(grads))
+        self.step.load(params, self.narrowed(self.step.state()))
+        return {k: x.astype(self.dtype) for k, x in params.items()}
+
+    def state(self):
+        return self.step.state()
+
+    def load(self, params, state):
+        self.step.load(self.cast(params), self.narrowed(state))
+
+
+def answer(inside, dtype="float64", **given):
+    declared = {k: given.pop(k) for k in ("scalar", "state", "compute") if k in given}
+    made = Implementation("mine", functools.partial(Coarse, inside, **given), **declared)
+    case = next(c for c in cases("adam") if "recorded-convnet/default/constant" in c.id)
+    return ask(made, case, dtype)
+
+
+@pytest.mark.parametrize(
+    ("inside", "says"),
+    [
+        ("scalar", "computes host scalars in float32, though float64 is declared"),
+        ("state", "keeps its state in float32, though float64 is declared"),
+        ("compute", "computes in float32, though float64 is declared"),
+    ],
+)
+def test_what_is_coarser_than_declared_is_said_with_the_type_that_fits(inside, says):
+    found = answer(inside)
+    assert found.status == "differs"
+    assert found.verdict == f"does not conform: {says}"
+    assert f"declare {inside} = 'float32'" in " ".join(found.message.split())
+    assert found.ratio > 1e3
+
+
+def test_a_state_in_a_coarse_type_is_found_beside_float32():
+    found = answer("state", "float32", kept=numpy_dtype("bfloat16"))
+    assert found.verdict.endswith("keeps its state in bfloat16, though float32 is declared")
+
+
+def test_what_is_declared_conforms():
+    assert answer("scalar", scalar="float32").status == "conforms"
+    assert answer("state", state="float32").status == "conforms"
+    assert answer("compute", state="float32", compute="float32", scalar="float32").status == (
+        "conforms"
+    )
+
+
+def test_a_mistake_is_no_declaration():
+    made = Implementation("mine", functools.partial(reference, meant={"adam": "count-from-two"}))
+    case = next(c for c in cases("adam") if "recorded-convnet/default/constant" in c.id)
+    assert ask(made, case, "float64").matches[0].kind == "trap"
