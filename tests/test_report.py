@@ -116,9 +116,8 @@ def test_junit_has_every_case(wrong):
 
 def test_the_smallest_test_fails_for_what_is_wrong_and_passes_for_what_is_right(wrong):
     _, output = wrong
-    text = re.search(r"^import numpy as np\n.*?^    assert .*?$", output, re.MULTILINE | re.DOTALL)[
-        0
-    ]
+    lines = r"^import numpy as np\n.*?^    assert .*?$"
+    text = re.search(lines, output, re.MULTILINE | re.DOTALL)[0]
     assert len(text.splitlines()) <= 14
     for library, passes in ((WRONG, False), (RIGHT, True)):
         names = {}
