@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from torch import optim
+from torch import nn, optim
 
+from . import _torch_around as around
 from ._torch import array, tensor
 
 torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
@@ -15,6 +16,10 @@ dialects = {
     "rmsprop_centered": "epsilon-and-rate-outside",
     "radam": "threshold-five",
     "clip_by_global_norm": "epsilon-in-the-norm",
+    "clip_by_norm": "epsilon-in-the-norm",
+    "cosine": "oscillates",
+    "ema": "first-copied",
+    "swa": "first-copied",
     "newton_schulz": "clamped-norm",
 }
 dtypes = ("float64", "float32", "bfloat16")
@@ -126,17 +131,25 @@ SAME = {"decoupled_decay+adam": "adamw"}
 DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
 
 
+# By rule: what is done to the gradients before the step.
+CLIPS = {
+    "clip_by_global_norm": lambda ps, h: nn.utils.clip_grad_norm_(ps, h["max_norm"]),
+    "clip_by_norm": lambda ps, h: [nn.utils.clip_grad_norm_([p], h["max_norm"]) for p in ps],
+    "clip_by_value": lambda ps, h: nn.utils.clip_grad_value_(ps, h["max_value"]),
+}
+FLAGS = {"l2", "maximize"}  # options of the optimizers
+
+
 class Params:
-    def __init__(self, optimizer, keys, params, max_norm):
-        self.optimizer, self.keys, self.params, self.max_norm = optimizer, keys, params, max_norm
+    def __init__(self, optimizer, keys, params, clip):
+        self.optimizer, self.keys, self.params, self.clip = optimizer, keys, params, clip
 
     def __call__(self, grads, lr=None):
         if lr is not None:
             self.optimizer.param_groups[0]["lr"] = lr
         for name, p in self.params.items():
             p.grad = None if grads[name] is None else tensor(grads[name])
-        if self.max_norm is not None:
-            torch.nn.utils.clip_grad_norm_(list(self.params.values()), self.max_norm)
+        self.clip(list(self.params.values()))
         kept = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)  # of NUMBERS, which would else be float32
         self.optimizer.step()
@@ -181,25 +194,51 @@ class Step(Params):
                 }
 
 
-def make(rule, hyper, params, groups=(), **options):
-    *transforms, last = SAME.get(rule, rule).split("+")
+def stepped(rule, hyper, params, groups=(), **options):
+    """The step of an optimizer with what stands before it."""
+    *before, last = SAME.get(rule, rule).split("+")
+    clips = [name for name in before if name in CLIPS]
+    flags = [name for name in before if name in FLAGS]
+    if "maximize" in flags:
+        options["maximize"] = not options.get("maximize", False)
     if "maximize" in options and last == "muon":
         raise NotImplementedError("maximize")  # noqa: EM101
-    if last not in OPTIMIZERS or {*transforms} - {"l2", "clip_by_global_norm"}:
+    if last not in OPTIMIZERS or len(clips) > 1 or before != clips + flags:
         raise NotImplementedError(rule)
-    if "l2" in transforms and last in DECAYED_OUTSIDE:
+    if (flags and last in DECAYED_OUTSIDE) or flags == ["l2", "maximize"]:
         raise NotImplementedError(rule)
     cls, arguments, keys = OPTIMIZERS[last]
     tensors = {name: torch.nn.Parameter(tensor(x)) for name, x in params.items()}
-    decay = {"weight_decay": hyper.get("weight_decay", 0.0)}
-    given = {"lr": hyper["lr"], **decay, **arguments(hyper), **options}
+    given = {"lr": hyper["lr"], "weight_decay": hyper.get("weight_decay", 0.0)}
+    given |= arguments(hyper) | options
     apart = [g | {"params": [tensors[name] for name in g["params"]]} for g in groups]
     others = tensors.keys() - {name for g in groups for name in g["params"]}
     rest = {"params": [p for name, p in tensors.items() if name in others]}
     optimizer = cls([rest, *apart], **given)
-    max_norm = hyper["max_norm"] if "clip_by_global_norm" in transforms else None
     for group in optimizer.param_groups if last in FIRST else []:
         for p in group["params"]:
             held = FIRST[last](p.detach(), group["lr"])
             optimizer.state[p] = {"step": torch.tensor(0.0), **held}
-    return (Params if keys is None else Step)(optimizer, keys, tensors, max_norm)
+
+    def clip(ps):
+        for name in clips:
+            CLIPS[name](ps, hyper)
+
+    return (Params if keys is None else Step)(optimizer, keys, tensors, clip)
+
+
+def make(rule, hyper, params, groups=(), **options):
+    chain, at, schedule = rule.partition("@")
+    if chain in around.SCHEDULES:
+        return around.Schedule(rule, hyper, params)
+    first, _, inner = chain.partition("+")
+    left, parted, right = chain.partition("|")
+    if (at or parted or first in {"ema", "swa"}) and (groups or options):
+        raise NotImplementedError(rule)
+    if parted:
+        step = around.Parted(stepped, left, right, hyper, params)
+    elif first in {"ema", "swa"}:
+        step = around.Averaged(stepped(inner, hyper, params), first, hyper, array, tensor)
+    else:
+        step = stepped(chain, hyper, params, groups, **options)
+    return around.Scheduled(step, schedule, hyper) if at else step
