@@ -653,6 +653,20 @@ def test_polyak_sgd_blind_to_the_cut(polyak_sgd, hyper, model, c):
     assert same(flat(one), other["all"])
 
 
+@law(broken_by="size-of-the-momentum")
+def test_tiger_as_large_as_the_tensor(tiger, hyper, theta, grads):
+    hyper = hyper._replace(weight_decay=0.0)
+    thetas, _ = run(tiger, hyper, theta, grads)
+    larger, _ = run(tiger, hyper, 4 * theta, grads)
+    assert all(same(4 * a, b) for a, b in zip(thetas, larger, strict=True))
+
+
+@law(broken_by="size-of-the-momentum")
+def test_tiger_scale_of_the_gradients(tiger, hyper, theta, grads, c):
+    thetas, _ = run(tiger, hyper, theta, grads)
+    assert all(map(same, thetas, run(tiger, hyper, theta, [c * g for g in grads])[0]))
+
+
 # ------------------------------------------------------------------- A mistake breaks each.
 
 

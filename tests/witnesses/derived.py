@@ -117,7 +117,22 @@ def lion_int8(h, theta):
     return step
 
 
+def tiger(h, theta):
+    """The size of the tensor is a norm over a root, and the decay is a factor."""
+    m = np.zeros_like(theta)
+
+    def step(g):
+        nonlocal theta, m
+        m = m + (1 - h["beta"]) * (g - m)
+        rate = h["lr"] * np.linalg.norm(theta) / math.sqrt(theta.size)
+        theta = (1 - rate * h["weight_decay"]) * theta - rate * np.sign(m)
+        return theta
+
+    return step
+
+
 WITNESSES = [
+    Witness("tiger", "tests/witnesses/derived.py", tiger),
     Witness(
         "signsgd_majority",
         "tests/witnesses/derived.py",
