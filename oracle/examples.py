@@ -174,10 +174,13 @@ def run(name: str, what: str, hyper: dict[str, Any], draw: Draw) -> Iterator[Exa
     h = plain.Hyper(**hyper)
     state = plain.init(theta, h)
     still = draw.times(0.0, theta)
-    nothing = {k: 0.0 for k, row in rows["hyper"].items() if row["domain"] == ">= 0"}
-    for least in ({}, nothing):
+    rows_of = rows["hyper"].items()
+    nothing = {k: type(row["default"])(0) for k, row in rows_of if row["domain"] == ">= 0"}
+    rest = [({}, theta, still), (nothing, theta, still), (nothing, theta, draw())]
+    rest += [({}, still, draw()), ({}, draw.times(64.0, theta), draw())]
+    for least, x, g in rest:
         given = draw.given(rows["given"])
-        yield Example(f"{what} at rest", hyper | least, theta, still, state, given)
+        yield Example(f"{what} at rest", hyper | least, x, g, state, given)
     g = still
     for t in range(STEPS + 2 + len(LATE)):
         g = g if t in STEADY else draw()
