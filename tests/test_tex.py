@@ -38,7 +38,7 @@ def points(name, reading=None):
     """Every passage through a line of a rule, on all examples, by tag."""
     comparison = Comparison(name, reading)
     found = {tag: [] for tag in comparison.equations}
-    for e in examples(name):
+    for e in examples(name, reading):
         for point in comparison.points(e):
             found[point.tag].append(point)
     return found
