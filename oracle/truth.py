@@ -6,14 +6,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .bfloat16 import Around, near
 from .case import Case, Layout
 from .replay import Given, Slots, Stepper, Tensors
 from .rounding import NONE, Arithmetic, Bounded, numpy_dtype
-from .rules import Readings, pipeline
+from .rules import Readings, iterations, pipeline
 from .sampling import Sampled, node
 
 THETA = "theta"
 """How the parameters are called among the slots of the state."""
+
+
+CHAINED = 2.0
+"""So many roundings more has a schedule that computes a rate from that of the step before."""
 
 
 class Moment(NamedTuple):
@@ -85,14 +90,26 @@ class Truth:
         arithmetic: Arithmetic,
         meant: Readings | None = None,
         layout: Layout | None = None,
+        around: Around | None = None,
     ) -> None:
         self.case, self.arithmetic, self.meant = case, arithmetic, dict(meant or {})
+        stages = case.pipeline
+        called = stages.alone or any(iterations(stage.name) for stage in stages.stages)
+        self.ways = [around] if around else []
+        if called and not around and not stages.sampled:
+            self.ways = list(near(arithmetic))
         self.layout = layout or Layout(case)
         self.dtype = numpy_dtype(arithmetic.dtype)
         self.grads = [self._tensors(self.layout.join(g)) for g in case.grads]
         self.changes = [self._scalars(c) for c in case.changes]
         self.given = [self._beside(given) for given in case.given] or [{} for _ in case.grads]
         self._golden: tuple[list[Moment], list[Moment]] | None = None
+
+    def in_bfloat16(self) -> Iterator["Truth"]:
+        """Itself, and by the other ways to iterate in bfloat16 if that is what is declared."""
+        yield self
+        for around in self.ways[1:]:
+            yield Truth(self.case, self.arithmetic, self.meant, self.layout, around)
 
     def _tensors(self, joined: dict[str, Any]) -> dict[str, Any]:
         tensor = self.arithmetic.tensor
@@ -112,7 +129,9 @@ class Truth:
         return {k: scalar(v) if isinstance(v, float) else v for k, v in hyper.items()}
 
     def _stepper(self) -> Stepper | Sampled:
-        stages = pipeline(self.case.rule, self.meant, node(self.arithmetic))
+        stages = pipeline(
+            self.case.rule, self.meant, self.ways[0] if self.ways else node(self.arithmetic)
+        )
         hyper = self._scalars(stages.check(self.case.hyper))
         params = self._tensors(self.layout.join(self.case.params))
         if stages.sampled:
@@ -132,6 +151,10 @@ class Truth:
             for _, _, x in moment.slots():
                 if isinstance(x, Bounded):
                     x.terms = NONE  # what one step starts from is no sum to it
+            if not self.case.pipeline.stages:
+                for x in moment.params.values():
+                    own = CHAINED * self.arithmetic.unit * np.abs(x.value)
+                    x.error = x.error + own.astype(np.float64)
             if not self.arithmetic.coarser:
                 return moment
             params, state = self._stored(moment)

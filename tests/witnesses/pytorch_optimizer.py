@@ -187,4 +187,10 @@ WITNESSES = [
             eps2=h["eps2"],
         ),
     ),
+    row(
+        "tiger",
+        "pytorch_optimizer 4.1.0, Tiger",
+        lambda p, h: po.Tiger(p, h["lr"], h["beta"], weight_decay=h["weight_decay"]),
+        dialect="without-the-size",
+    ),
 ]
