@@ -77,7 +77,7 @@ def lars(learning_rate, momentum, weight_decay, trust):
     return optax.lars(learning_rate, weight_decay, trust_coefficient=trust, momentum=momentum)
 
 
-def prodigy(learning_rate, b1, b2, eps, weight_decay, d0, d_coef):
+def prodigy(learning_rate, b1, b2, eps, weight_decay, d0, d_coef):  # noqa: PLR0913, PLR0917
     return optax.contrib.prodigy(
         learning_rate,
         (b1, b2),
@@ -88,7 +88,7 @@ def prodigy(learning_rate, b1, b2, eps, weight_decay, d0, d_coef):
     )
 
 
-def dadapt_adam(learning_rate, b1, b2, eps, weight_decay, d0):
+def dadapt_adam(learning_rate, b1, b2, eps, weight_decay, d0):  # noqa: PLR0913, PLR0917
     return optax.contrib.dadapt_adamw(
         learning_rate, (b1, b2), eps=eps, estim_lr0=d0, weight_decay=weight_decay
     )
