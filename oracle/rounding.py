@@ -489,7 +489,7 @@ class Arithmetic:
     def asarray(self, x: Any, **_: Any) -> Bounded:
         """Constants, each rounded to the type of the tensors."""
         given = np.asarray(x, np.float64)
-        mantissa, _ = np.frexp(given)
+        mantissa = np.frexp(given)[0]
         exact = np.ldexp(mantissa, 8) % 1 == 0  # in every type
         return Bounded(self, self.truth(given), np.where(exact, 0.0, self.own(abs(given))))
 
