@@ -52,6 +52,7 @@ class Layout:
 
     def __init__(self, case: Case, *, apart: bool = False) -> None:
         self.shapes = {name: np.shape(x) for name, x in case.params.items()}
+        self.gauges = case.pipeline.gauges
         self.sizes = {name: math.prod(shape) for name, shape in self.shapes.items()}
         groups: dict[Any, list[str]] = {}
         alone = apart or case.pipeline.scope == "tensor"

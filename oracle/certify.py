@@ -50,9 +50,7 @@ def said(name: str, reading: str | None = None) -> Said:
     s = spec.load(spec.kind_of(name), name)
     other = readings(name)[reading] if reading else {}
     tex = {e["tag"]: e["tex"] for e in s["equation"]} | other.get("tex", {})
-    only = (
-        frozenset(e["tag"] for e in s["equation"] if "says-only" in e) - other.get("tex", {}).keys()
-    )
+    only = frozenset(e["tag"] for e in s["equation"] if "says-only" in e)
     code = link.tagged(module(name)) | other.get("code", {})
     return Said(name, tex, code, only, f"spec/{spec.kind_of(name)}/{name}.toml")
 
@@ -301,6 +299,13 @@ class Comparison:
         for equation in scope.unrolled(equations):
             tag = next(t for t, x in self.equations.items() if x is equation)
             record = passed.next(tag, len(scope.range(equation)))
+            if equation.when and bool(scope.true(equation.when)) != bool(record):
+                msg = f"the line of {tag} is passed when its equation is not, or is not when it is"
+                raise LookupError(msg)
+            if equation.when and not record:  # all stays as it was
+                for key, at in scope.targets(equation):
+                    if at is not None and at - 1 in scope.table.get(key, {}):
+                        scope.keep(key, at, scope.table[key][at - 1])
             if record is None and (equation.span or not chooses(equation)):
                 if equation.span:
                     msg = f"the line of {tag} is passed less often than its equation says"

@@ -7,6 +7,7 @@ import numpy as np
 from .case import Layout
 from .observe import Seen
 from .rounding import LIMIT, Bounded, narrow, size
+from .sampling import turned
 from .truth import Moment, Truth
 
 
@@ -68,7 +69,15 @@ class Comparison:
         truths = {(group, slot): x for group, slot, x in true.slots()}
         # A tensor that went another way has a state that the truth does not know.
         known = [(g, slot, x) for g, slot, x in got.slots() if x.size and (g, slot) in truths]
-        self.arrays = [(g, slot, x, truths[g, slot]) for g, slot, x in known]
+        self.arrays = [
+            (
+                g,
+                slot,
+                turned(x, truths[g, slot].value) if slot in layout.gauges else x,
+                truths[g, slot],
+            )
+            for g, slot, x in known
+        ]
         self.ratios = [np.ravel(excess(x, want, lost=lost)) for _, _, x, want in self.arrays]
         self.worst = [float(r.max()) for r in self.ratios]
 

@@ -108,7 +108,7 @@ def on_matrices(name: str) -> bool:
 
 
 def alone(name: str) -> bool:
-    """Whether an iteration can be asked by itself: of one matrix, and nothing of it is arbitrary."""
+    """Whether an iteration can be asked by itself: of one matrix, and nothing is arbitrary."""
     _, *more = inspect.signature(getattr(module(name), name)).parameters
     said = spec.load("iterations", name)
     return more == list(said["hyper"]) and "gauge" not in said
@@ -233,8 +233,13 @@ class Pipeline(NamedTuple):
         """Whether the error of whole steps is sampled: where a rule says so, and where a state
         holds singular vectors or eigenvectors, which no equation determines.
         """
-        rows = [row for stage in self.stages for row in stage.spec["state"].values()]
-        return any("gauge" in row for row in rows) or any("sampled" in s.spec for s in self.stages)
+        return bool(self.gauges) or any("sampled" in stage.spec for stage in self.stages)
+
+    @property
+    def gauges(self) -> set[str]:
+        """The slots of the state of which the columns have arbitrary signs."""
+        rows = (row for stage in self.stages for row in stage.spec["state"].items())
+        return {slot for slot, row in rows if "gauge" in row}
 
     def takes(self, shape: tuple[int, ...]) -> bool:
         """Whether every stage takes a tensor of this shape, and of a route either side."""

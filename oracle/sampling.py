@@ -381,6 +381,11 @@ def node(arithmetic: Arithmetic) -> Callable[[FunctionType], Callable[..., Any]]
     return wrap
 
 
+def turned(x: Any, like: Any) -> Any:
+    """A matrix of which the columns have arbitrary signs, with those that are nearer to another."""
+    return x * np.where(np.sum(x * like, axis=-2, keepdims=True) < 0, -1, 1).astype(x.dtype)
+
+
 class Sampled:
     """A stepper on error-carrying arrays whose errors are those of copies, from end to end.
 
@@ -390,7 +395,7 @@ class Sampled:
     def __init__(
         self, arithmetic: Arithmetic, stages: Pipeline, hyper: Hyper, params: Tensors
     ) -> None:
-        self.arithmetic = arithmetic
+        self.arithmetic, self.stages = arithmetic, stages
         units = [0.0, max(UNIT[arithmetic.dtype], FINEST_FACTORED)]
         scalars = [0.0, UNIT[arithmetic.scalar_dtype]]
         self.noises = [
@@ -434,7 +439,12 @@ class Sampled:
         return found
 
     def state(self) -> Slots:
-        found: Slots = self._bounded(*(run.state() for run in self.runs))
+        true, noisy = (run.state() for run in self.runs)
+        for name, slots in noisy.items():
+            for slot in self.stages.gauges & slots.keys():
+                x = slots[slot]
+                slots[slot] = Noisy(x.noise, turned(x.draws, true[name][slot].draws))
+        found: Slots = self._bounded(true, noisy)
         return found
 
     def load(self, params: Tensors, state: Slots, /) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -95,12 +96,12 @@ def function(name: str, *, exact: bool) -> Callable[..., Any]:
 def called_by(name: str, *, exact: bool) -> Callable[..., Any]:
     """An iteration as an equation calls it: its counts are numbers there like any other."""
     f = function(name, exact=exact)
-    whole = [
-        isinstance(row["default"], int) for row in spec.load("iterations", name)["hyper"].values()
-    ]
+    rows = spec.load("iterations", name)["hyper"]
+    order = inspect.signature(getattr(module(name), name)).parameters
+    whole = [a in rows and isinstance(rows[a]["default"], int) for a in order]
 
-    def call(x: Any, *more: Any) -> Any:
-        return f(x, *(int(a) if w else a for a, w in zip(more, whole, strict=False)))
+    def call(*args: Any) -> Any:
+        return f(*(int(a) if w else a for a, w in zip(args, whole, strict=False)))
 
     return call
 

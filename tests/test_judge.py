@@ -5,7 +5,6 @@ import functools
 import numpy as np
 import pytest
 
-from goldstep.conformance import margins
 from goldstep.conformance.cases import asked, cases, rules
 from goldstep.oracle import (
     Arithmetic,
@@ -174,20 +173,6 @@ def test_a_layout_finds_every_element_again():
         for at, value in enumerate(np.ravel(flat)):
             name, index = layout.where(group, at)
             assert numbered[name][index] == value
-
-
-TRAPS = list(margins.traps())
-
-
-@pytest.mark.parametrize(("rule", "trap"), TRAPS, ids=[f"{r}-{t}" for r, t in TRAPS])
-def test_a_trap_is_known_by_name(rule, trap):
-    best = margins.noted(rule)[trap]["float64"]["case"]
-    (case,) = (c for c in margins.questions(best.split("/")[0]) if c.id == best)
-    truth = Truth(case, Arithmetic("float64"))
-    with np.errstate(all="ignore"):
-        seen = observe(truth, functools.partial(make, meant={rule: trap}))
-    assert not judge(truth, seen).conforms
-    assert trap in {m.name for m in diagnose(truth, seen)}
 
 
 def test_a_dialect_is_known_by_name_and_conforms_when_it_is_claimed():

@@ -11,6 +11,7 @@ torch.set_num_threads(1)  # tensors this small lose more in hand-over than they 
 
 version = torch.__version__
 dialects = {
+    "adafactor": "floors-as-clamps",
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
     "rmsprop_centered": "epsilon-and-rate-outside",
@@ -26,6 +27,12 @@ dtypes = ("float64", "float32", "bfloat16")
 scalar = "float64"  # Python's own numbers
 iteration = "bfloat16"  # whatever the type of the parameter
 capabilities = {"changes", "absences", "groups", "saves", "maximize", "mixed"}
+
+
+def adafactor(h):
+    # The floor is squared, and float32 must hold that: below this it is never met.
+    eps = (max(h["eps1"], 1e-18), h["eps2"])
+    return {"beta2_decay": -h["beta2_decay"], "eps": eps, "d": h["clip"]}
 
 
 def betas(h):
@@ -111,6 +118,11 @@ OPTIMIZERS = {
         lambda h: {"lambd": h["decay"], "alpha": h["alpha"], "t0": h["t0"]},
         {"a": "ax", "r": "eta", "mu": "mu", "t": "step"},
     ),
+    "adafactor": (
+        optim.Adafactor,
+        adafactor,
+        {"r": "row_var", "c": "col_var", "v": "variance", "t": "step"},
+    ),
     "muon": (
         optim.Muon,
         lambda h: {"momentum": h["momentum"], "ns_steps": h["steps"]},
@@ -127,8 +139,28 @@ FIRST = {
         "mu": torch.ones((), dtype=torch.float64),
     },
 }
+# What only some tensors have, and what it begins with; nothing for the others.
+PARTS = {
+    "row_var": lambda p: torch.zeros_like(p[..., :1] if p.ndim > 1 else p.flatten()[:0]),
+    "col_var": lambda p: torch.zeros_like(p[..., :1, :] if p.ndim > 1 else p.flatten()[:0]),
+    "variance": lambda p: torch.zeros_like(p if p.ndim < 2 else p.flatten()[:0]),
+}
 SAME = {"decoupled_decay+adam": "adamw"}
-DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
+DECAYED_OUTSIDE = {"adafactor", "adamw", "muon"}  # their weight_decay is not the gradient's
+
+
+def has(p, key):
+    """Whether the optimizer keeps this of a tensor."""
+    return key not in PARTS or PARTS[key](p).numel() > 0
+
+
+# By rule: what is done to the gradients before the step.
+CLIPS = {
+    "clip_by_global_norm": lambda ps, h: nn.utils.clip_grad_norm_(ps, h["max_norm"]),
+    "clip_by_norm": lambda ps, h: [nn.utils.clip_grad_norm_([p], h["max_norm"]) for p in ps],
+    "clip_by_value": lambda ps, h: nn.utils.clip_grad_value_(ps, h["max_value"]),
+}
+FLAGS = {"l2", "maximize"}  # options of the optimizers
 
 
 # By rule: what is done to the gradients before the step.
@@ -181,7 +213,8 @@ class Step(Params):
             return 0 if held is None else int(held)
         if key in NUMBERS:
             return NUMBERS[key] if held is None else float(held)
-        return array(torch.zeros_like(p) if held is None else held)
+        begun = PARTS.get(key, torch.zeros_like)
+        return array(begun(p) if held is None else held)
 
     def load(self, params, state):
         with torch.no_grad():
@@ -190,7 +223,7 @@ class Step(Params):
                 held = {self.keys[slot]: x for slot, x in state[name].items()}
                 self.optimizer.state[p] = {
                     "step": torch.tensor(float(held.pop("step", 0))),
-                    **{key: tensor(np.asarray(x)) for key, x in held.items()},
+                    **{key: tensor(np.asarray(x)) for key, x in held.items() if has(p, key)},
                 }
 
 

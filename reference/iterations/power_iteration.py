@@ -23,7 +23,7 @@ def power_iteration(A: Array, Q: Array) -> tuple[Array, Array]:
     xp = namespace(A)
 
     w = xp.sum(Q * (A @ Q), axis=0)                                     # (power_iteration.1)
-    order = xp.argsort(w, descending=True, stable=True)                 # (power_iteration.2)
+    order = xp.argsort(-w)                                              # (power_iteration.2)
     Q, _ = xp.linalg.qr(A @ xp.take(Q, order, axis=1))                  # (power_iteration.3)
 
     return Q, order

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from .._array import Array, eye, namespace
 from ..iterations.inverse_root import inverse_root
+from ..iterations.kronecker_power import kronecker_power
 
 
 class Hyper(NamedTuple):
@@ -43,12 +44,14 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
     xp = namespace(theta)
     lr, b2, eps = hyper
     L, R = state
+    rows, cols = theta.shape
 
-    L = b2 * L + (1 - b2) * g @ g.T                                     # (shampoo_squared.1)
-    R = b2 * R + (1 - b2) * g.T @ g                                     # (shampoo_squared.2)
-    A = inverse_root(L, 2, eps)                                         # (shampoo_squared.3)
-    B = inverse_root(R, 2, eps)                                         # (shampoo_squared.4)
-    c = xp.sqrt(xp.sum(L * eye(L.shape[0], L)))                         # (shampoo_squared.5)
-    theta = theta - lr * c * (A @ g @ B)                                # (shampoo_squared.6)
+    M, N = kronecker_power(g, eye(rows, g), eye(cols, g))               # (shampoo_squared.1)
+    L = b2 * L + (1 - b2) * M                                           # (shampoo_squared.2)
+    R = b2 * R + (1 - b2) * N                                           # (shampoo_squared.3)
+    A = inverse_root(L, 2, eps)                                         # (shampoo_squared.4)
+    B = inverse_root(R, 2, eps)                                         # (shampoo_squared.5)
+    c = xp.sqrt(xp.sum(L * eye(rows, L)))                               # (shampoo_squared.6)
+    theta = theta - lr * c * (A @ g @ B)                                # (shampoo_squared.7)
 
     return theta, State(L, R)
