@@ -187,4 +187,10 @@ WITNESSES = [
             eps2=h["eps2"],
         ),
     ),
+    row(
+        "shampoo",
+        "pytorch_optimizer 4.1.0, Shampoo",
+        lambda p, h: po.Shampoo(p, h["lr"], matrix_eps=h["eps"]),
+        tolerance=1e-9,
+    ),
 ]
