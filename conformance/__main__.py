@@ -20,7 +20,10 @@ Judge an implementation of optimizers, step by step, against the reference of go
   --rule=GLOB    only these rules, for example 'adam*' or 'l2+*'; may be given again
   --dtype=NAME   only float64, or only float32
   --case=GLOB    only these cases, as a failure names them
-  --report=FILE  write the verdicts as JSON
+  --report=FILE  write what was found, as FILE.json, FILE.html or FILE.md; may be given again
+  --badge=FILE   write an endpoint badge of shields.io
+  --xfail=FILE   a ledger of what is known to differ; --write-xfail=FILE writes one
+  --shrink       show the smallest test that fails, with the first case of each cause
   --no-cache     compute every truth anew; else it is kept in GOLDSTEP_CACHE or ~/.cache/goldstep
 
 Every other option is pytest's: -x, -n 2 (with pytest-xdist), --junitxml=FILE, ...

@@ -12,7 +12,7 @@ import numpy as np
 from goldstep import spec
 from goldstep.oracle import Case, pipeline
 from goldstep.oracle.replay import Given, Gradients
-from goldstep.oracle.rules import FACTOR, ROUTE, Hyper, Pipeline, alone, iterations
+from goldstep.oracle.rules import FACTOR, PROFILES, ROUTE, Hyper, Pipeline, alone, iterations
 from goldstep.oracle.safetensors import round_to_bfloat16
 
 from . import trajectories
@@ -24,13 +24,22 @@ EXAMPLES = (
     "clip_by_global_norm+adam",
     "decoupled_decay+adam",
     "l2+adam",
-    "clip_by_global_norm+l2+adam",
-    "lookahead+clip_by_global_norm+adamw",
-    "signum|adam",
-    "adam@linear_warmup@cosine",
-    "linear_warmup@cosine",
 )
-"""Other compositions: what libraries ship, and every way to compose."""
+"""What every library ships: tried as transforms are."""
+
+OTHERS = (
+    *(f"l2+{rule}" for rule in ("sgd", "nesterov", "adagrad", "rmsprop", "adadelta", "adamax")),
+    *(f"l2+{rule}" for rule in ("amsgrad", "nadam", "radam")),
+    "clip_by_global_norm+l2+adam",
+    "maximize+l2+sgd",
+    "lookahead+clip_by_global_norm+adamw",
+    "muon|adamw",
+    "signum|adam",
+    "adam@cosine",
+    "adamw@weight_decay=rising_cosine",
+    "linear_warmup@exponential",
+)
+"""Other compositions, each along one trajectory: the decay of every optimizer, and all else."""
 
 FLAT = ("designed-scales", "designed-shocks", "designed-ties", "recorded-transformer")
 """The trajectories that are replayed as one long vector by rules that update each coordinate on its
@@ -48,11 +57,9 @@ DECAYING = ("designed-absences", "designed-scales")
 COMPOSED = ("designed-absences", "designed-scales", "designed-shocks", "recorded-convnet")
 """The trajectories of pipelines. What the others show, their optimizers show by themselves."""
 
-DIRECTED = ("designed-shocks", "recorded-convnet")
-"""The trajectories of `SENSITIVE` rules: rounding turns no gradient that matters."""
-
 SENSITIVE = {"sam", "asam", "cautious"}
-"""Rules that divide by the norm of a gradient or by how much of an update has a sign."""
+"""Rules that divide by the norm of a gradient or ask for the sign of an update: they are tried
+where rounding turns neither."""
 
 NONFINITE = "skip_nonfinite"
 """The rule that is there for gradients which are no numbers, and is given some."""
@@ -87,7 +94,14 @@ def rules() -> tuple[str, ...]:
     around = [*spec.names("transforms"), *(n for n in spec.names("wrappers") if n != ROUTE)]
     pipelines = [f"{name}+{COMPANION}" for name in around]
     iterated = filter(alone, spec.names("iterations"))
-    return (*spec.names("optimizers"), *pipelines, *spec.names("schedules"), *EXAMPLES, *iterated)
+    return (
+        *spec.names("optimizers"),
+        *pipelines,
+        *spec.names("schedules"),
+        *EXAMPLES,
+        *OTHERS,
+        *iterated,
+    )
 
 
 def tried(rule: str) -> set[str]:
@@ -105,11 +119,13 @@ def cases(rule: str) -> Iterator[Case]:
     """
     stages = pipeline(rule)
     if not stages.stages:
-        yield from (counted(rule, p, stages.profile(p)) for p in ("dyadic", "amplified"))
+        yield from (counted(rule, p, stages.profile(p)) for p in PROFILES)
         return
     plain = rule in spec.names("optimizers")
     among = COMPOSED if not plain else SHAPED if stages.matrices_only else UNSHAPED
-    among = DIRECTED if SENSITIVE & {*stages.rules} else ALONE if stages.alone else among
+    if rule in OTHERS or SENSITIVE & {*stages.rules}:
+        among = ("designed-shocks",)
+    among = ALONE if stages.alone else among
     for trajectory in among:
         recorded = trajectory.startswith("recorded-")
         profiles = {

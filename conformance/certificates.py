@@ -78,7 +78,7 @@ def cast(e: Example, to: Any) -> Example:
 def stepped(plain: ModuleType, name: str, e: Example) -> Any:
     """The parameters that a rule gives back, or the matrix of an iteration."""
     if e.state is None:
-        return getattr(plain, name)(e.theta, **e.hyper)
+        return getattr(plain, name)(**e.given, **e.hyper)
     more = [plain.Given(**e.given)] if e.given else []
     return plain.update(e.theta, e.g, e.state, plain.Hyper(**e.hyper), *more, *inner(plain))[0]
 

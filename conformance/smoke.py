@@ -20,6 +20,8 @@ STEPS = 3
 
 def problem(rule: str, dtype: str) -> tuple[Tensors, list[Tensors]]:
     """Two small matrices that a rule takes, and gradients for a few steps."""
+    if not pipeline(rule).stages:
+        return {FACTOR: np.ones((), dtype)}, [{FACTOR: np.zeros((), dtype)} for _ in range(STEPS)]
     numbers = np.arange(1, 4 * 6 * (STEPS + 1) + 1).reshape(STEPS + 1, 4, 6)
     x = ((numbers * 37 % 64) - 31.5).astype(np.float32) / 32
     x = x.astype(numpy_dtype(dtype))
@@ -34,7 +36,7 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
     """Raise ContractError if `make` breaks the contract for `rule`; says which clause, and how."""
     stages = pipeline(rule)
     if not stages.stages:
-        _counts(make, rule, stages.profile("dyadic"), dtype)
+        _counts(make, rule, stages.profile("default"), dtype)
         return
     hyper = stages.profile("default")
     hyper |= {"lr": 0.0078125} if "lr" in hyper else {}
@@ -112,7 +114,10 @@ def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
     """A parameter whose gradient is None is not stepped, and another one still is."""
     params, grads = problem(rule, dtype)
     step = make(rule, dict(hyper), {k: x.copy() for k, x in params.items()})
-    out = step(grads[0] | {"wide": None})
+    try:
+        out = step(grads[0] | {"wide": None})
+    except NotImplementedError:  # this rule is not asked so
+        return
     if not np.array_equal(np.asarray(out["wide"]), params["wide"]):
         msg = "step moved 'wide', whose gradient was None: such a parameter is not stepped"
         raise ContractError(msg)

@@ -96,6 +96,9 @@ def checks(made: Implementation, rule: str) -> Iterator[str]:
         return
     apart = stages.scope != "model"
     able = set(made.capabilities)
+    if not stages.stages:  # a schedule alone has nothing but a count
+        yield from {"saves"} & able
+        return
     if "hypers" in able:
         yield "hypers"
     if "groups" in able and apart:

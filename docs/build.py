@@ -6,6 +6,7 @@ trajectory catches which trap, and by what margin.
 
 import argparse
 import sys
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,8 @@ def page(kind: str, name: str) -> str:
     s, code = spec.load(kind, name), link.tagged(module(name))
     sources = "\n".join(f"- [{x['what']}]({x['url']})" for x in s["source"])
     takes = {"matrix": " It takes matrices.", "nonempty": " It takes tensors with elements."}
-    theta = takes.get(s["theta"], "")
+    pairs = " Complex numbers are pairs of real ones to it." * (s["complex"] != "not covered")
+    theta = takes.get(s["theta"], "") + pairs
     parts = [GENERATED, f"# {s['title']}", s["summary"], SCOPES[s["scope"]] + theta, sources]
     if "from" in s:
         parts += [difference(s)]
@@ -164,6 +166,26 @@ def certificate(name: str, s: dict[str, Any]) -> list[str]:
         said.append(f"The worst of {len(s['witness'])} witnesses differs by {worst:.1e}.")
     rows = [[f"{x:g}" for x in measured["equations"].values()]]
     return ["## Certificate", what, table(measured["equations"], rows), " ".join(said)]
+
+
+def errata() -> str:
+    """What the seed texts say and is not so."""
+    found = tomllib.loads((HERE / "errata.toml").read_text(encoding="utf-8"))["erratum"]
+    parts = [
+        GENERATED,
+        "# Errata of the seed texts",
+        "The catalogue was begun from five documents, here called by their file names; they are no part of the "
+        "repository. What they say and is not so stands here, with what is true. A statement that can be tested "
+        f"has a counterexample that runs, in [tests/test_errata.py](../tests/test_errata.py): {sum('untested' not in e for e in found)} of {len(found)}.",
+    ]
+    for seed in sorted({e["seed"] for e in found}):
+        rows = (
+            (e["name"], e["says"], e["true"], e["source"], e.get("untested", "by a counterexample"))
+            for e in found
+            if e["seed"] == seed
+        )
+        parts += [f"## {seed}", table(["", "it says", "true is", "source", "tested"], rows)]
+    return "\n\n".join(parts) + "\n"
 
 
 def rules() -> str:
@@ -402,6 +424,7 @@ def pages() -> dict[Path, str]:
         HERE / "newton_schulz.md": sets(),
         HERE / "newton_schulz.svg": plot(),
         HERE / "rules.md": rules(),
+        HERE / "errata.md": errata(),
         HERE / "traps.md": margins(),
         HERE / "trajectories.md": gradients(),
         HERE / "window.md": windows(),

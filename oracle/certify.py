@@ -50,9 +50,7 @@ def said(name: str, reading: str | None = None) -> Said:
     s = spec.load(spec.kind_of(name), name)
     other = readings(name)[reading] if reading else {}
     tex = {e["tag"]: e["tex"] for e in s["equation"]} | other.get("tex", {})
-    only = (
-        frozenset(e["tag"] for e in s["equation"] if "says-only" in e) - other.get("tex", {}).keys()
-    )
+    only = frozenset(e["tag"] for e in s["equation"] if "says-only" in e)
     code = link.tagged(module(name)) | other.get("code", {})
     return Said(name, tex, code, only, f"spec/{spec.kind_of(name)}/{name}.toml")
 
@@ -237,7 +235,7 @@ class Comparison:
             if isinstance(f, FunctionType) and f.__module__ == self.module.__name__
         }
         calls = iterations(self.name) | {i: i for i in beyond(self.said.code)}
-        called |= {a: called_by(i, exact=self.exact) for a, i in calls.items()}
+        called |= {a: called_by(i, a, exact=self.exact) for a, i in calls.items()}
         matrices = self.spec["theta"] in MATRICES
         scope = Scope(self.number, step, matrices=matrices, functions=called)
         for k, row in self.spec["hyper"].items():
@@ -301,6 +299,14 @@ class Comparison:
         for equation in scope.unrolled(equations):
             tag = next(t for t, x in self.equations.items() if x is equation)
             record = passed.next(tag, len(scope.range(equation)))
+            if equation.when and bool(scope.true(equation.when)) != bool(record):
+                msg = f"the line of {tag} is passed when its equation is not, or is not when it is"
+                raise LookupError(msg)
+            if equation.when and not record:  # all stays as it was
+                for key, at in scope.targets(equation):
+                    slot = scope.table.get(key, {})
+                    if at is not None and at not in slot and at - 1 in slot:
+                        scope.keep(key, at, scope.table[key][at - 1])
             if record is None and (equation.span or not chooses(equation)):
                 if equation.span:
                     msg = f"the line of {tag} is passed less often than its equation says"
@@ -429,7 +435,7 @@ def failures(name: str, reading: str | None = None) -> Iterator[str]:
     try:
         for exact in (False, True):
             comparison, seen = Comparison(name, reading, exact=exact), set()
-            for e in examples(name, few=exact):
+            for e in examples(name, reading, few=exact):
                 for point in comparison.points(e):
                     off = point.difference
                     if off > limit(exact=exact) and point.tag not in seen:

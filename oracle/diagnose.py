@@ -75,7 +75,7 @@ def diagnose(
     listed = list(read_otherwise(truth.case.pipeline, truth.meant))
     # A mistake may see where a tensor ends although the rule does not.
     found = looked.confirmed(known) or looked.confirmed(listed) or looked.apart().confirmed(listed)
-    return found if found or not deep else _searched(looked)
+    return found if found or not deep or looked.itself == math.inf else _searched(looked)
 
 
 def _searched(looked: "Look") -> list[Match]:
@@ -95,8 +95,9 @@ class Look:
 
     def __init__(self, truth: Truth, seen: Seen, layout: Layout | None = None) -> None:
         self.truth, self.layout = truth, layout or truth.layout
-        golden = truth.golden() if seen.forced else []
-        self.golden = [relaid(m, truth.layout, self.layout) for m in golden]
+        self.golden = truth.golden() if seen.forced else []
+        if self.layout.groups != truth.layout.groups:
+            self.golden = [relaid(m, truth.layout, self.layout) for m in self.golden]
         free, forced = ([relaid(m, truth.layout, self.layout) for m in run] for run in seen[1:])
         self.seen = Seen(seen.level, free, forced)
         case, join = truth.case, self.layout.join
@@ -119,7 +120,9 @@ class Look:
     def _units(self) -> Iterator[dict[tuple[str, str], Any]]:
         """By moment, group and slot: what an error is measured in."""
         truth = self.truth
-        own = Truth(truth.case, truth.arithmetic, truth.meant, self.layout)
+        own = truth
+        if self.layout.groups != truth.layout.groups:
+            own = Truth(truth.case, truth.arithmetic, truth.meant, self.layout)
         moments = own.forced(self.golden) if self.seen.forced else own.free()
         u = UNIT[truth.arithmetic.dtype]
         for moment in moments:

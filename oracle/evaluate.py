@@ -497,7 +497,8 @@ class Scope:
         if name in self.functions:
             found = self.functions[name](*(v.x for v in values))
             if not getattr(found, "ndim", 0):  # a tensor without axes stays a tensor
-                return Value(values[0].kind, self.number(found))
+                tensor = values and values[0].kind == "t" and not shape_of(values[0])
+                return Value("t" if tensor else "s", self.number(found))
             return self.valued(found)
         if name not in FUNCTIONS:
             near = difflib.get_close_matches(name, FUNCTIONS | self.functions, 1, 0.6)
@@ -525,11 +526,11 @@ def shape_of(value: Value) -> tuple[int, ...]:
 
 
 def broadcast(a: Value, b: Value) -> bool:
-    """Whether shapes are equal, but for axes of length 1 of tensors."""
+    """Whether shapes are equal, but for axes of length 1."""
     pairs = list(zip(a.x.shape, b.x.shape, strict=False))
     if len(a.x.shape) != len(b.x.shape):
         return False
-    return all(m == n or (a.kind == "t" and 1 in {m, n}) for m, n in pairs)
+    return all(m == n or 1 in {m, n} for m, n in pairs)
 
 
 def names(node: Any) -> Iterator[Node]:
@@ -705,6 +706,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "tr": (1, trace),
     "diag": (1, diagonal),
     "first": (2, first),
+    "vec": (1, lambda _, v: Value(v.kind, namespace(v.x).reshape(v.x, (-1, 1)))),
     "triu": (1, upper),
     **{f"{side}{f}": (1, side_of(f, axis)) for f in ("sum", "mean") for side, axis in SIDES},
     "ndim": (1, lambda scope, v: Value("s", scope.number(len(getattr(v.x, "shape", ()))))),

@@ -20,7 +20,6 @@ SIGNS = {
 ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "check": "\u030c", "dot": "\u0307"}
 BELOW = str.maketrans("0123456789+-=()aeijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
 ABOVE = str.maketrans("0123456789+-=()tTkn", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵗᵀᵏⁿ")
-GROUP = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
 
 
 def letter(name: str) -> str:
@@ -37,11 +36,16 @@ def letter(name: str) -> str:
 
 def script(m: re.Match[str]) -> str:
     """A sub- or superscript in letters of its own, or in brackets where there are none."""
-    sign, said = m[1], (m[2] or m[3]).replace(" ", "")
+    sign, said = m[1], m[2].replace(" ", "")
     table = BELOW if sign == "_" else ABOVE
     if all(ord(c) in table or c == "ᵀ" for c in said):
         return said.translate(table)
     return sign + (said if len(said) == 1 else f"({said})")
+
+
+def accented(m: re.Match[str]) -> str:
+    sign = letter((m[2] or m[3]).strip("\\")) + ACCENTS[m[1]]
+    return unicodedata.normalize("NFC", sign)
 
 
 def text(tex: str) -> str:
@@ -51,15 +55,17 @@ def text(tex: str) -> str:
     tex = re.sub(r"\\(?:text|mathbf|mathcal|operatorname)\{([^{}]*)\}", r"\1", tex)
     tex = re.sub(r"\\[,;:! ]", " ", tex)
     tex = re.sub(
-        r"\\(hat|tilde|bar|check|dot)(?![a-z])\s*\{?(\\[A-Za-z]+|[A-Za-z])\}?",
-        lambda m: unicodedata.normalize("NFC", letter(m[2].strip("\\")) + ACCENTS[m[1]]),
+        r"\\(hat|tilde|bar|check|dot)(?![a-z])\s*(?:\{(\\?[A-Za-z]+)\}|(\\[A-Za-z]+|[A-Za-z]))",
+        accented,
         tex,
     )
-    for _ in range(4):  # what stands in braces may have braces in it
-        tex = re.sub(rf"\\frac\s*{GROUP}\s*{GROUP}", r"(\1)/(\2)", tex)
-        tex = re.sub(rf"\\sqrt\s*{GROUP}", "√(\\1)", tex)
-    tex = re.sub(r"\\([A-Za-z]+)", lambda m: letter(m[1]), tex).replace("'", "′")
-    tex = re.sub(r"([_^])(?:\{([^{}]*)\}|(\S))", script, tex)
+    tex = re.sub(r"([_^])([^\s{\\])", r"\1{\2}", tex)
+    tex = re.sub(r"([_^])(\\[A-Za-z]+)", r"\1{\2}", tex)
+    tex = re.sub(r"\\(?!frac|sqrt)([A-Za-z]+)", lambda m: letter(m[1]), tex).replace("'", "′")
+    for _ in range(8):  # from the inside out
+        tex = re.sub(r"([_^])\{([^{}]*)\}", script, tex)
+        tex = re.sub(r"\\sqrt\s*\{([^{}]*)\}", r"√(\1)", tex)
+        tex = re.sub(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"(\1)/(\2)", tex)
     tex = re.sub(r"(‖|\|) *(.*?) *\1", r"\1\2\1", tex)
     return re.sub(r"(?<=[(\[]) +| +(?=[)\];])| (?= )", "", tex).replace("\0", "_")
 

@@ -371,7 +371,7 @@ class Arithmetic:
         """
         value = self.truth(x)
         magnitude = size(value)
-        error = magnitude * (magnitude < self.tiny * self.flush)
+        error = np.where(magnitude < self.tiny * self.flush, magnitude, 0.0)
         coarse = max((self.compute, self.state), key=UNIT.__getitem__)
         if UNIT[coarse] > UNIT[self.dtype] and self.unit:
             held = plain(plain(value).astype(numpy_dtype(coarse)))

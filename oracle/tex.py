@@ -78,6 +78,8 @@ class Equation(NamedTuple):
     left: tuple[Node, ...]
     right: tuple[Node, ...]
     span: tuple[str, Node, Node] | None
+    when: Node | None = None
+    """The condition under which there is this equation, as it stands behind it."""
 
 
 def lex(tex: str) -> list[Token]:
@@ -126,10 +128,15 @@ class Parser:
         return self.tokens[self.i - 1].s
 
     def equation(self, *, left_only: bool) -> Equation:
+        bracket = self.s == "("
+        if bracket:
+            self.take()
         names = [self.name()]
         while self.s == ",":
             self.take()
             names.append(self.name())
+        if bracket:
+            self.take(")")
         if self.s == "^":
             self.fail("the left side is a symbol, without a power")
         self.take("=", r"\leftarrow")
@@ -142,13 +149,17 @@ class Parser:
                 span = (self.letter(), *self.range())
             else:
                 right.append(self.expression())
+        when = None
+        if self.s.replace(" ", "") == r"\text{if}":
+            self.take()
+            when = self.condition()
         if self.s == ".":
             self.take()
         if self.s:
             self.fail(f"cannot read on from {self.s}")
         if len(right) not in {1, len(names)}:
             self.fail(f"{len(names)} symbols and {len(right)} values")
-        return Equation(self.tex, tuple(names), tuple(right), span)
+        return Equation(self.tex, tuple(names), tuple(right), span, when)
 
     def letter(self) -> str:
         if not self.s.isalpha():

@@ -17,6 +17,10 @@ THETA = "theta"
 """How the parameters are called among the slots of the state."""
 
 
+CHAINED = 2.0
+"""So many roundings more has a schedule that computes a rate from that of the step before."""
+
+
 class Moment(NamedTuple):
     """Parameters and state at one moment, side by side by group; `state` is None if unread."""
 
@@ -147,6 +151,10 @@ class Truth:
             for _, _, x in moment.slots():
                 if isinstance(x, Bounded):
                     x.terms = NONE  # what one step starts from is no sum to it
+            if not self.case.pipeline.stages:
+                for x in moment.params.values():
+                    own = CHAINED * self.arithmetic.unit * np.abs(x.value)
+                    x.error = x.error + own.astype(np.float64)
             if not self.arithmetic.coarser:
                 return moment
             params, state = self._stored(moment)

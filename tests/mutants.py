@@ -78,6 +78,10 @@ class Change(ast.NodeTransformer):
         if isinstance(node.op, ast.BitOr):  # of two dicts: what is on the right replaces all
             node.right = self.visit(node.right)
             return node
+        if isinstance(node.op, ast.Div) and ast.unparse(node.right).startswith("xp.where("):
+            node.left = self.visit(node.left)  # what guards a quotient that is not taken
+            node.right.args[1] = self.visit(node.right.args[1])
+            return node
         self.generic_visit(node)
         others = {
             ast.Add: [ast.Sub],

@@ -48,7 +48,7 @@ def test_every_rule_makes_a_fixture_that_its_schema_describes():
         jsonschema.validate(json.loads(files["fixture.json"]), schema)
         places = [p for e in fixture.said["equations"] for p in e["numbers"].values()]
         noted = {part.kind for part in pipeline(rule).parts} - {"iterations", "schedules"}
-        assert bool(places) == (bool(noted) and not pipeline(rule).arbitrary), rule
+        assert bool(places) == (bool(noted) and not pipeline(rule).sampled), rule
         for place in places:
             assert any(name.startswith(f"{place}/") for name in fixture.arrays), (rule, place)
 

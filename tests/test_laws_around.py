@@ -428,7 +428,7 @@ def test_local_sgd_one_worker(local_sgd, hyper, theta, grads):
 
 @law(broken_by="a-step-too-long")
 def test_constant_two_values(constant, hyper, t):
-    expected = exactly(hyper.factor) if t < hyper.total else exactly(1)
+    expected = exactly(hyper.share) if t < hyper.total else exactly(1)
     assert same(factor(constant, t, hyper), expected)
 
 

@@ -2,11 +2,21 @@
 
 from itertools import accumulate, pairwise
 
+import numpy as np
 import pytest
-from laws import FAR, at_most, broken, identical, law, norm, run, same, xp
+from laws import FAR, at_most, broken, flat, identical, law, norm, run, same, xp
 
 from goldstep.oracle import read
-from goldstep.reference.optimizers import adam, adamw, heavy_ball, nesterov, rmsprop, sgd
+from goldstep.reference.optimizers import (
+    adam,
+    adamw,
+    heavy_ball,
+    lion,
+    nesterov,
+    rmsprop,
+    sgd,
+    signsgd,
+)
 
 
 def zeros(grads):
@@ -461,6 +471,212 @@ def test_sophia_scale_invariance(sophia, hyper, theta, grads, givens, c):
     more = hyper._replace(eps=c * hyper.eps)
     scaled, _ = run(sophia, more, theta, [c * g for g in grads], larger)
     assert all(map(same, thetas, scaled))
+
+
+# ------------------------------------------------------------------- Signs.
+
+
+@law(broken_by="sign-of-the-average")
+def test_signsgd_majority_scale_of_each_worker(signsgd_majority, hyper, theta, grads, givens, c):
+    thetas, _ = run(signsgd_majority, hyper, theta, grads, givens)
+    larger = [signsgd_majority.Given(c * x.others) for x in givens]
+    assert all(map(identical, thetas, run(signsgd_majority, hyper, theta, grads, larger)[0]))
+
+
+@law(broken_by="one-worker")
+def test_signsgd_majority_order_of_the_workers(signsgd_majority, hyper, theta, g, givens):
+    others = givens[0].others
+    one, _ = signsgd_majority.update(theta, g, (), hyper, signsgd_majority.Given(others))
+    turned = xp.stack([g, others[2], others[1]])
+    other, _ = signsgd_majority.update(theta, others[0], (), hyper, signsgd_majority.Given(turned))
+    assert identical(one, other)
+
+
+@law(broken_by="average-of-the-signs")
+def test_signsgd_majority_signsgd_in_agreement(signsgd_majority, hyper, theta, g):
+    hyper, zero = hyper._replace(weight_decay=0.0), xp.zeros_like(g)
+    agreed = signsgd_majority.Given(xp.stack([g, g, zero]))
+    one, _ = signsgd_majority.update(theta, g, (), hyper, agreed)
+    assert same(one, signsgd.update(theta, g, (), signsgd.Hyper(hyper.lr))[0])
+
+
+@law(broken_by="soft-threshold")
+def test_lion_dead_zone_lion_without_the_zone(lion_dead_zone, hyper, theta, grads):
+    hyper = hyper._replace(eps=0.0)
+    thetas, _ = run(lion_dead_zone, hyper, theta, grads)
+    assert all(map(same, thetas, run(lion, lion.Hyper(*hyper[:4]), theta, grads)[0]))
+
+
+@law(broken_by="soft-threshold")
+def test_lion_dead_zone_steps_of_one_length(lion_dead_zone, hyper, theta, g):
+    zero = xp.zeros_like(theta)
+    step, _ = lion_dead_zone.update(zero, g, lion_dead_zone.State(zero), hyper)
+    length = abs(step.value)
+    assert bool(np.all((length == 0) | (length == hyper.lr.value)))
+
+
+@law(broken_by={"lion_dead_zone.2": "u = xp.clip(c / eps, -1, 1) * xp.abs(c)"})
+def test_lion_dead_zone_scale_invariance(lion_dead_zone, hyper, theta, grads):
+    hyper = hyper._replace(eps=hyper.eps + 1.0)
+    thetas, _ = run(lion_dead_zone, hyper, theta, grads)
+    zone = hyper._replace(eps=4 * hyper.eps)
+    scaled, _ = run(lion_dead_zone, zone, theta, [4 * g for g in grads])
+    assert all(map(same, thetas, scaled))
+
+
+@law(broken_by="annealed-upwards")
+def test_lion_soft_sign_towards_lion(lion_soft_sign, hyper, theta, grads):
+    grads = [FAR * g for g in grads]
+    thetas, _ = run(lion_soft_sign, hyper._replace(anneal=xp.scalar(2.0**-100)), theta, grads)
+    assert all(map(same, thetas, run(lion, lion.Hyper(*hyper[:4]), theta, grads)[0]))
+
+
+@law(broken_by={"lion_soft_sign.4": "u = c / s"})
+def test_lion_soft_sign_shorter_than_lion(lion_soft_sign, hyper, theta, grads):
+    thetas, _ = run(lion_soft_sign, hyper._replace(weight_decay=0.0), theta, grads)
+    assert all(at_most(xp.abs(step), hyper.lr) for step in steps(thetas))
+
+
+@law(broken_by={"lion_soft_sign.4": "u = c / (s * s + xp.abs(c))"})
+def test_lion_soft_sign_scale_invariance(lion_soft_sign, hyper, theta, grads, c):
+    thetas, _ = run(lion_soft_sign, hyper, theta, grads)
+    soft = hyper._replace(tau=c * hyper.tau)
+    scaled, _ = run(lion_soft_sign, soft, theta, [c * g for g in grads])
+    assert all(map(same, thetas, scaled))
+
+
+@law(broken_by="average-shared")
+def test_hybrid_adam_lion_lion_at_once(hybrid_adam_lion, hyper, theta, grads):
+    hyper = hyper._replace(steps=1)
+    thetas, _ = run(hybrid_adam_lion, hyper, theta, grads)
+    plain = lion.Hyper(hyper.lr, hyper.beta3, hyper.beta4, hyper.weight_decay)
+    assert all(map(same, thetas, run(lion, plain, theta, grads)[0]))
+
+
+@law(broken_by="weights-reversed")
+def test_hybrid_adam_lion_adamw_forever(hybrid_adam_lion, hyper, theta, grads):
+    thetas, _ = run(hybrid_adam_lion, hyper._replace(steps=2**90), theta, grads)
+    plain = adamw.Hyper(hyper.lr, hyper.beta1, hyper.beta2, hyper.eps, hyper.weight_decay)
+    assert all(map(same, thetas, run(adamw, plain, theta, grads)[0]))
+
+
+@law(broken_by="truncated")
+def test_lion_int8_off_by_half_a_code(lion_int8, hyper, theta, g):
+    (_, state), full = run(lion_int8, hyper, theta, [g])[1], (1 - hyper.beta2) * g
+    assert at_most(xp.abs(state.s * state.q - full), (0.5 + 2.0**-20) * state.s)
+
+
+@law(broken_by={"lion_int8.5": "s = xp.max(xp.abs(m)) / 127 + 1"})
+def test_lion_int8_scale_invariance(lion_int8, hyper, theta, grads):
+    thetas, states = run(lion_int8, hyper, theta, grads)
+    others, codes = run(lion_int8, hyper, theta, [4 * g for g in grads])
+    assert all(map(same, thetas, others))
+    assert all(same(a.q, b.q) for a, b in zip(states, codes, strict=True))
+
+
+@law(broken_by="coupled-decay")
+def test_lion_int8_first_step_is_lion(lion_int8, hyper, theta, g):
+    thetas, _ = run(lion_int8, hyper, theta, [g])
+    assert all(map(same, thetas, run(lion, lion.Hyper(*hyper), theta, [g])[0]))
+
+
+def bounded(hyper):
+    """Two bounds that are the right way round."""
+    return hyper._replace(step_min=0.5 * hyper.step_min, step_max=2 * hyper.step_min)
+
+
+@law(broken_by="steps-by-the-gradient")
+def test_rprop_blind_to_the_size(rprop, hyper, theta, grads, factors):
+    hyper = bounded(hyper)
+    thetas, _ = run(rprop, hyper, theta, grads)
+    scaled = [c * g for c, g in zip(factors, grads, strict=True)]
+    assert all(map(same, thetas, run(rprop, hyper, theta, scaled)[0]))
+
+
+@law(broken_by="not-clipped-above")
+def test_rprop_between_its_bounds(rprop, hyper, theta, grads):
+    hyper = bounded(hyper)
+    _, states = run(rprop, hyper, theta, grads)
+    assert all(at_most(s.s, hyper.step_max) for s in states[1:])
+    assert all(at_most(hyper.step_min, s.s) for s in states[1:])
+
+
+@law(broken_by="factors-swapped")
+def test_rprop_geometric_under_a_constant_sign(rprop, hyper, theta, grads, g):
+    hyper = hyper._replace(step_min=1e-300, step_max=1e300, eta_plus=xp.scalar(1.5))
+    thetas, _ = run(rprop, hyper, theta, [g for _ in grads])
+    for before, after in pairwise(steps(thetas)):
+        assert same(after, 1.5 * before)
+
+
+@law(broken_by={"asgd.2": "theta = (1 - decay) * theta - r * r * g"})
+def test_asgd_sgd_without_decay(asgd, hyper, theta, grads):
+    thetas, _ = run(asgd, hyper._replace(decay=0.0), theta, grads)
+    assert all(map(same, thetas, run(sgd, sgd.Hyper(hyper.lr), theta, grads)[0]))
+
+
+@law(broken_by="averages-the-old")
+def test_asgd_mean_of_the_parameters(asgd, hyper, theta, grads):
+    thetas, states = run(asgd, hyper._replace(t0=0), theta, grads)
+    assert same(states[-1].a, sum(thetas[2:]) / (len(grads) - 1))
+
+
+@law(broken_by="moving-average")
+def test_asgd_parameter_before_its_time(asgd, hyper, theta, grads):
+    thetas, states = run(asgd, hyper._replace(t0=len(grads) - 1), theta, grads)
+    assert all(same(s.a, x) for s, x in zip(states[1:], thetas[1:], strict=True))
+
+
+@law(broken_by="unbounded")
+def test_polyak_sgd_bounded_rate(polyak_sgd, hyper, model, c):
+    given = polyak_sgd.Given(hyper.low + c)
+    after, _ = polyak_sgd.update(model, model, (), hyper, given)
+    moved = {k: after[k] - x for k, x in model.items()}
+    assert at_most(norm(flat(moved)), hyper.lr * norm(flat(model)))
+
+
+@law(broken_by="norm-without-its-square")
+def test_polyak_sgd_scale_of_the_loss(polyak_sgd, hyper, model, c):
+    one, _ = polyak_sgd.update(model, model, (), hyper, polyak_sgd.Given(hyper.low + c))
+    larger = hyper._replace(low=4 * hyper.low, lr=hyper.lr / 4)
+    loss = polyak_sgd.Given(4 * (hyper.low + c))
+    four, _ = polyak_sgd.update(model, {k: 4 * g for k, g in model.items()}, (), larger, loss)
+    assert same(flat(one), flat(four))
+
+
+@law(broken_by="per-tensor")
+def test_polyak_sgd_blind_to_the_cut(polyak_sgd, hyper, model, c):
+    given = polyak_sgd.Given(hyper.low + c)
+    one, _ = polyak_sgd.update(model, model, (), hyper, given)
+    uncut = {"all": flat(model)}
+    other, _ = polyak_sgd.update(uncut, uncut, (), hyper, given)
+    assert same(flat(one), other["all"])
+
+
+@law(broken_by="size-of-the-momentum")
+def test_tiger_as_large_as_the_tensor(tiger, hyper, theta, grads):
+    hyper = hyper._replace(weight_decay=0.0)
+    thetas, _ = run(tiger, hyper, theta, grads)
+    larger, _ = run(tiger, hyper, 4 * theta, grads)
+    assert all(same(4 * a, b) for a, b in zip(thetas, larger, strict=True))
+
+
+@law(broken_by="size-of-the-momentum")
+def test_tiger_scale_of_the_gradients(tiger, hyper, theta, grads, c):
+    thetas, _ = run(tiger, hyper, theta, grads)
+    assert all(map(same, thetas, run(tiger, hyper, theta, [c * g for g in grads])[0]))
+
+
+@law(broken_by={"signum.1": "m = b * m + (1 - b) * g + 0.25"})
+def test_signum_scale_of_the_gradients(signum, hyper, theta, grads):
+    thetas, _ = run(signum, hyper, theta, grads)
+    assert all(map(same, thetas, run(signum, hyper, theta, [4 * g for g in grads])[0]))
+
+
+@law(broken_by="weights-swapped")
+def test_signum_signsgd_without_memory(signum, hyper, theta, grads):
+    thetas, _ = run(signum, hyper._replace(beta=0.0), theta, grads)
+    assert all(map(same, thetas, run(signsgd, signsgd.Hyper(hyper.lr), theta, grads)[0]))
 
 
 # ------------------------------------------------------------------- A mistake breaks each.

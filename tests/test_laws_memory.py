@@ -7,7 +7,7 @@ import pytest
 from laws import FAR, at_most, broken, identical, law, norm, reflection, run, same, xp
 
 from goldstep.oracle import read
-from goldstep.reference.optimizers import adalayer, adam, adamw
+from goldstep.reference.optimizers import adalayer, adam, adamw, lion
 
 
 def rms(x):
@@ -157,6 +157,55 @@ def test_adam_mini_rows_on_their_own(adam_mini, hyper, theta, grads):
     for i in range(theta.shape[0] if theta.ndim else 0):
         rows, _ = run(adam_mini, hyper, theta[i : i + 1], [g[i : i + 1] for g in grads])
         assert all(same(x[i : i + 1], y) for x, y in zip(thetas, rows, strict=True))
+
+
+@law(broken_by="scale-by-the-mean")
+def test_dynamic8bit_bounded_error(dynamic8bit, g, block_size, sign_bit):
+    x = g if sign_bit else xp.abs(g)
+    q, n = dynamic8bit.dynamic8bit(x, block_size, sign_bit)
+    off = xp.abs(dynamic8bit.restore(q, n, block_size) - x)
+    assert at_most(off, 0.00703125 * dynamic8bit.restore(xp.ones_like(q), n, block_size))
+
+
+@law(broken_by="scale-by-the-mean")
+def test_dynamic8bit_scale(dynamic8bit, g, block_size):
+    q, n = dynamic8bit.dynamic8bit(g, block_size)
+    same_q, scaled = dynamic8bit.dynamic8bit(0.0625 * g, block_size)
+    assert same(q, same_q)
+    assert same(0.0625 * n, scaled)
+    assert at_most(xp.abs(g), dynamic8bit.restore(xp.ones_like(q), n, block_size))
+
+
+@law(broken_by="scale-by-the-mean")
+def test_dynamic8bit_codes_stay(dynamic8bit, g, block_size, sign_bit):
+    x = xp.abs(g)
+    q, n = dynamic8bit.dynamic8bit(x, block_size, sign_bit)
+    again, _ = dynamic8bit.dynamic8bit(dynamic8bit.restore(q, n, block_size), block_size, sign_bit)
+    assert same(q, again)
+
+
+@law(broken_by="not-corrected")
+def test_adam8bit_first_step_is_adam(adam8bit, hyper, theta, g):
+    (_, after), _ = run(adam8bit, hyper, theta, [g])
+    (_, expected), _ = run(adam, adam.Hyper(*hyper[:4]), theta, [g])
+    assert same(after, expected)
+
+
+@law(broken_by="codes-not-scaled")
+def test_adam8bit_scale_invariance(adam8bit, hyper, theta, grads):
+    assert is_blind_to_scale(adam8bit, hyper, theta, grads[:2], 0.0625, eps=0.0625 * hyper.eps)
+
+
+@law(broken_by={"lion8bit.3": "theta = theta - lr * (xp.sign(g) + 2 * wd * theta)"})
+def test_lion8bit_first_step_is_lion(lion8bit, hyper, theta, g):
+    (_, after), _ = run(lion8bit, hyper, theta, [g])
+    (_, expected), _ = run(lion, lion.Hyper(*hyper[:4]), theta, [g])
+    assert same(after, expected)
+
+
+@law(broken_by="codes-not-scaled")
+def test_lion8bit_scale_invariant(lion8bit, hyper, theta, grads):
+    assert is_blind_to_scale(lion8bit, hyper, theta, grads[:3], 0.0625)
 
 
 # ------------------------------------------------------------------- By layer.

@@ -390,6 +390,14 @@ def test_a_full_disk_ends_the_recording_and_keeps_what_there_is(tmp_path, capsys
     everything(tmp_path / "run")
 
 
+def test_a_recording_that_is_not_forced_to_the_disk_is_the_same(tmp_path, monkeypatch):
+    train(tmp_path / "run", steps=2)
+    monkeypatch.setattr(record.os, "fsync", None)  # is not called
+    train(tmp_path / "fast", steps=2, sync=False)
+    for path in (tmp_path / "run").iterdir():
+        assert path.read_bytes() == (tmp_path / "fast" / path.name).read_bytes()
+
+
 def test_a_type_that_has_no_code_ends_the_recording_with_its_name(tmp_path, capsys):
     with record.Recorder(tmp_path / "run") as recorder:
         recorder.before({"w": np.zeros(2, np.complex64)}, {"w": np.zeros(2)}, {})

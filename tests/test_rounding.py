@@ -656,9 +656,10 @@ def problem(rule, profile, seed, steps=16, n=96):
 
     def parts(x):
         x = np.float64(np.float32(x))
-        return {"a": x[:, :64].reshape(32, 16), "b": x[:, 64:], "none": x[:0, 0]}
+        parted = {"a": x[:, :64].reshape(32, 16), "b": x[:, 64:], "none": x[:0, 0]}
+        return {k: part for k, part in parted.items() if pipeline(rule).takes(part.shape)}
 
-    theta = random.normal(size=(8, n)) * random.choice([hyper["lr"], 1.0], size=(8, n))
+    theta = random.normal(size=(8, n)) * random.choice([hyper.get("lr", 1.0), 1.0], size=(8, n))
     grads = [parts(g) for g in gradients(random, rule, hyper, steps, n)]
     return Case(f"{rule}/{profile}", rule, hyper, parts(theta), grads, [{}] * steps)
 
@@ -796,9 +797,12 @@ def test_exact_zeros_stay_exact():
         assert not result.error.any()
 
 
+NOT_ON_MATRICES = [r for r in rules() if not (pipeline(r).matrices_only or pipeline(r).alone)]
+
+
 @UNTROUBLED
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("rule", [r for r in rules() if not pipeline(r).matrices_only])
+@pytest.mark.parametrize("rule", NOT_ON_MATRICES)
 def test_a_coordinate_that_never_had_a_gradient_keeps_an_exact_state(rule, profile):
     case = problem(rule, profile, 0, steps=3)
     nothing = [{name: 0 * x for name, x in g.items()} for g in case.grads]
@@ -956,6 +960,41 @@ def test_fits_tells_which_types_hold_a_number(value, fitting):
     assert {dtype for dtype, unit in UNIT.items() if fits(np.longdouble(value), unit)} == fitting
 
 
+# The nearest number of a code book: a step between two of them.
+
+BOOK = [-1.0, -0.25, 0.0, 0.1, 0.3, 1.0]
+
+
+def nearest(x):
+    """As the reference takes it."""
+    xp = x.__array_namespace__()
+    book = xp.asarray(BOOK, dtype=x.dtype, device=x.device)
+    return xp.take(book, xp.searchsorted((book[1:] + book[:-1]) / 2, x))
+
+
+@EXAMPLES
+@given(st.floats(-1.5, 1.5, width=32), st.sampled_from([0.0, 2.0**-24, 2.0**-9, 0.2, 3.0]))
+def test_no_code_that_rounding_can_reach_is_outside_of_the_bound(value, error):
+    found = nearest(Bounded(FLOAT32, np.float64([value]), np.float64([error])))
+    assert found.value == nearest(np.float64([value]))
+    for held in value + error * np.linspace(-1, 1, 9):
+        got = nearest(np.float32([held]))
+        assert abs(got - found.value) <= LIMIT * found.error * SLACK
+
+
+def test_a_code_is_in_doubt_only_where_rounding_can_turn_it():
+    x = Bounded(FLOAT32, np.float64([0.65, 0.651, 0.125]), np.float64([1e-6, 1e-6, 0.0]))
+    found = nearest(x)
+    assert found.value.tolist() == [0.3, 1.0, 0.1]
+    assert (LIMIT * found.error).round(6).tolist() == [0.7, 0.0, 0.0]
+
+
+def test_a_constant_that_every_type_holds_is_exact():
+    held = FLOAT32.asarray([0.0, 1.0, -0.75, 0.1])
+    assert held.error[:3].tolist() == [0, 0, 0]
+    assert held.error[3] >= abs(float(np.float32(0.1)) - 0.1)
+
+
 # The vocabulary: no reference, dialect or trap may use what the bound does not know.
 
 
@@ -1058,7 +1097,7 @@ def test_both_ways_give_the_same_truth(rule, monkeypatch):
             off = abs(np.asarray(two.high - x.value, np.float64) + two.low)
             if any(spec.kind_of(r) == "iterations" for r in pipeline(rule).rules):
                 # These are not bounded so finely.
-                assert (off <= 2.0**-40 * np.abs(two.high).max()).all(), slot
+                assert (off <= 2.0**-40 * np.abs(two.high).max(initial=0)).all(), slot
             else:
                 assert (off <= bound.error).all(), slot
             np.testing.assert_allclose(x.error, y.error, rtol=1e-3, err_msg=slot)

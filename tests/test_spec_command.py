@@ -30,10 +30,10 @@ def test_a_row_says_family_and_how_many_of_each_there_are(capsys):
 
 def test_patterns_kinds_and_contents_narrow_the_list(capsys):
     assert "adam" not in said(capsys, "--kind=transforms").splitlines()[1]
-    assert "muon" not in said(capsys, "adam*")
+    assert "\nmuon" not in said(capsys, "adam*")
     with_dialect = said(capsys, "--has=dialect")
-    assert "adam " in with_dialect
-    assert "sgd " not in with_dialect
+    assert "\nadam " in with_dialect
+    assert "\nsgd " not in with_dialect
     assert "heavy_ball" not in said(capsys, "--used-by=keras.optimizers.Adam")
 
 
@@ -68,7 +68,7 @@ def test_what_is_not_there_is_one_sentence(capsys, args):
 @pytest.mark.parametrize(("kind", "name"), spec.every())
 def test_nothing_of_an_equation_is_left_in_tex(kind, name):
     s = spec.load(kind, name)
-    written = [e["tex"] for e in s["equation"]] + [
+    written = [e["tex"] for e in s["equation"] if "says-only" not in e] + [
         x for d in s["dialect"] for x in d["tex"].values()
     ]
     for tex in written:

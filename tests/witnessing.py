@@ -47,7 +47,7 @@ def difference(witness):
         g, given = random.normal(size=witness.shape), witness.given(random)
         if witness.rates:
             given["lr"] = hyper["lr"] * (1, 0.5, 0.25)[t % 3]
-        named = {k: x if np.shape(x) != witness.shape else {"w": x} for k, x in given.items()}
+        named = {k: {"w": x} if np.ndim(x) else x for k, x in given.items()}
         before, mine = mine, ours({"w": g.copy()}, **named)["w"]
         old, its = its, np.asarray(theirs(g.copy(), **given), np.float64)
         worst = max(worst, float(np.abs((its - old) - (mine - before)).max()))

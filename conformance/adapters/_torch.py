@@ -4,6 +4,7 @@ import copy
 import functools
 import importlib
 
+import ml_dtypes
 import numpy as np
 import torch
 
@@ -16,6 +17,21 @@ torch.set_num_threads(1)  # tensors this small lose more in hand-over than they 
 scalar = "float64"  # Python's own numbers
 
 
+def tensor(x):
+    """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
+    if x.dtype == ml_dtypes.bfloat16:
+        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
+    return torch.tensor(x)
+
+
+def array(x):
+    """An array of its own, of what is in a tensor."""
+    x = x.detach().clone()
+    if x.dtype == torch.bfloat16:
+        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return x.numpy()
+
+
 class Params:
     """Level 0: parameters and gradients in, parameters out.
 
@@ -25,8 +41,10 @@ class Params:
 
     def __init__(self, build, arguments, hyper, params):
         self.arguments, self.hyper = arguments, dict(hyper)
-        self.params = {name: torch.nn.Parameter(torch.tensor(x)) for name, x in params.items()}
+        self.params = {name: torch.nn.Parameter(tensor(x)) for name, x in params.items()}
         self.optimizer = build(list(self.params.values()), **arguments(hyper))
+        if callable(getattr(self.optimizer, "train", None)):
+            self.optimizer.train()  # of those that show other parameters for evaluation
 
     def __call__(self, grads, **changes):
         if changes:
@@ -37,9 +55,9 @@ class Params:
                 for ours, value in changes.items():
                     group.update(dict.fromkeys([k for k in names(ours) if k in group][:1], value))
         for name, p in self.params.items():
-            p.grad = None if grads[name] is None else torch.tensor(grads[name])
+            p.grad = None if grads[name] is None else tensor(grads[name])
         self.optimizer.step()
-        return {name: p.detach().numpy().copy() for name, p in self.params.items()}
+        return {name: array(p) for name, p in self.params.items()}
 
     def save(self):
         """The parameters and the optimizer's own state_dict, as a checkpoint would have them."""
@@ -78,7 +96,7 @@ class State(Params):
     def load(self, params, state):
         with torch.no_grad():
             for name, p in self.params.items():
-                p.copy_(torch.from_numpy(params[name]))
+                p.copy_(tensor(params[name]))
                 held = self.optimizer.state[p]
                 held.clear()
                 held.update(copy.deepcopy(self.idle))
@@ -90,7 +108,7 @@ class State(Params):
                     elif slot == "t":
                         held[entry] = x if where == "int" else torch.tensor(float(x))
                     else:
-                        held[entry] = torch.from_numpy(x)
+                        held[entry] = tensor(np.asarray(x))
 
 
 def read(optimizer, p, slot, key):
@@ -99,7 +117,7 @@ def read(optimizer, p, slot, key):
     held = (optimizer.param_groups[0] if where == "group" else optimizer.state[p]).get(entry)
     if slot == "t":
         return 0 if held is None else int(held)
-    return None if held is None else held.numpy().copy()
+    return None if held is None else array(held)
 
 
 class Class:

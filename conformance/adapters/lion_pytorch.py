@@ -6,6 +6,7 @@ from ._torch import Table, scalar
 
 version = importlib.metadata.version("lion-pytorch")
 dialects = {}
+dtypes = ("float64", "float32", "bfloat16")
 capabilities = {"changes", "absences", "saves"}
 make = Table(
     {
@@ -14,4 +15,4 @@ make = Table(
     dialects,
 ).make
 
-__all__ = ["capabilities", "dialects", "make", "scalar", "version"]
+__all__ = ["capabilities", "dialects", "dtypes", "make", "scalar", "version"]

@@ -8,6 +8,8 @@ import numpy as np
 import optax
 import optax.contrib
 
+from . import _optax_around as around
+
 jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - else there is no float64
 
 version = optax.__version__
@@ -19,6 +21,7 @@ dialects = {
     "rmsprop_momentum": "tensorflow",
     "radam": "threshold-five-and-adams-floor",
     "amsgrad": "maximum-of-the-corrected",
+    "one_cycle": "t-plus-one-rates",
 }
 dtypes = ("float64", "float32", "bfloat16")
 capabilities = {"changes"}
@@ -32,6 +35,8 @@ NAMES = {
     "rho": "decay",
     "initial_accumulator": "initial_accumulator_value",
     "steps": "ns_steps",
+    "max_rms": "threshold",
+    "max_value": "max_delta",
 }
 
 
@@ -90,7 +95,14 @@ OPTIMIZERS = {
     "lion": (optax.lion, {"m": "mu"}),
     "muon_debiased": (muon, {"m": "mu", "t": "count"}),
 }
-TRANSFORMS = {"l2": optax.add_decayed_weights, "clip_by_global_norm": optax.clip_by_global_norm}
+TRANSFORMS = {
+    "l2": optax.add_decayed_weights,
+    "clip_by_global_norm": optax.clip_by_global_norm,
+    "clip_by_rms": optax.clip_by_block_rms,
+    "clip_by_value": optax.clip,
+    "centralize": optax.centralize,
+    "maximize": lambda: optax.scale(-1.0),
+}
 # Decoupled decay is added to the direction, before the learning rate.
 DIRECTIONS = {"heavy_ball": optax.trace, "adam": optax.scale_by_adam}
 
@@ -101,7 +113,15 @@ QUICKER = QUICK | {"xla_cpu_use_fusion_emitters": False}
 
 def chained(rule, hyper):
     """The chain that a pipeline is in optax."""
-    *transforms, last = rule.split("+")
+    chain, at, schedule = rule.partition("@")
+    if at:
+        return chained(chain, hyper | {"lr": around.scheduled(schedule, hyper)})
+    first, _, inner = chain.partition("+")
+    if first in around.WRAPPERS:
+        return around.WRAPPERS[first](chained(inner, hyper), hyper)
+    if "|" in chain:
+        return around.parted(*(chained(side, hyper) for side in chain.split("|")))
+    *transforms, last = chain.split("+")
     given = hyper | {NAMES.get(k, k): x for k, x in hyper.items()}
     given["decay"] = hyper.get("rho", hyper.get("momentum"))  # as optax.trace calls it, too
 
@@ -109,12 +129,15 @@ def chained(rule, hyper):
         taken = inspect.signature(factory).parameters.keys() & given.keys()
         return factory(**{k: given[k] for k in taken})
 
-    if transforms == ["decoupled_decay"] and last in DIRECTIONS:
+    if transforms in (["decoupled_decay"], ["decay_in_direction"]) and last in DIRECTIONS:
         decay = optax.add_decayed_weights(hyper["weight_decay"])
         return optax.chain(made(DIRECTIONS[last]), decay, made(optax.scale_by_learning_rate))
     if last not in OPTIMIZERS or {*transforms} - TRANSFORMS.keys():
         raise NotImplementedError(rule)
-    return optax.chain(*(made(TRANSFORMS[t]) for t in transforms), made(OPTIMIZERS[last][0]))
+    before = [made(TRANSFORMS[t]) for t in transforms]
+    if "l2" in transforms:
+        del given["weight_decay"]  # which some optimizers would take for their own
+    return optax.chain(*before, made(OPTIMIZERS[last][0]))
 
 
 @functools.cache
@@ -149,6 +172,8 @@ def places(rule, hyper, names):
 
 class Step:
     def __init__(self, rule, hyper, params):
+        if rule.startswith("lookahead"):
+            params = optax.LookaheadParams.init_synced(params)
         self.params, self.held = params, chained(rule, hyper).init(params)
         if self.kept(rule):
             self.places, self.tree = places(rule, tuple(hyper.items()), tuple(params))
@@ -158,13 +183,15 @@ class Step:
 
     @staticmethod
     def kept(rule):
-        return OPTIMIZERS[rule.rpartition("+")[2]][1] is not None
+        plain = not {"@", "|"} & {*rule} and rule.partition("+")[0] not in around.WRAPPERS
+        return plain and OPTIMIZERS[rule.rpartition("+")[2]][1] is not None
 
     def __call__(self, grads, lr=None):
         if lr is not None:
             self.hyper["lr"] = lr
         self.params, self.held = self.step(self.hyper, self.params, self.held, grads)
-        return {name: np.array(x) for name, x in self.params.items()}
+        fast = getattr(self.params, "fast", self.params)
+        return {name: np.array(x) for name, x in fast.items()}
 
     def state(self):
         leaves = jax.tree.leaves(self.held)
@@ -187,5 +214,11 @@ class Step:
 
 
 def make(rule, hyper, params):
+    if rule in around.SCHEDULES:
+        return around.Schedule(rule, hyper, params)
+    types = {str(x.dtype) for x in params.values()}
+    if "accumulate" in rule and types != {"float32"}:
+        what = "MultiSteps gathers in float32, whatever the type of the gradients"
+        raise NotImplementedError(what)
     step = Step(rule, hyper, params)
     return step if step.kept(rule) else step.__call__

@@ -1,19 +1,26 @@
 """torch.optim as it ships, in one parameter group, on the path that it picks itself."""
 
-import ml_dtypes
 import numpy as np
 import torch
-from torch import optim
+from torch import nn, optim
+
+from . import _torch_around as around
+from ._torch import array, tensor
 
 torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
 
 version = torch.__version__
 dialects = {
+    "adafactor": "floors-as-clamps",
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
     "rmsprop_centered": "epsilon-and-rate-outside",
     "radam": "threshold-five",
     "clip_by_global_norm": "epsilon-in-the-norm",
+    "clip_by_norm": "epsilon-in-the-norm",
+    "cosine": "oscillates",
+    "ema": "first-copied",
+    "swa": "first-copied",
     "newton_schulz": "clamped-norm",
 }
 dtypes = ("float64", "float32", "bfloat16")
@@ -22,19 +29,10 @@ iteration = "bfloat16"  # whatever the type of the parameter
 capabilities = {"changes", "absences", "groups", "saves", "maximize", "mixed"}
 
 
-def tensor(x):
-    """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
-    if x.dtype == ml_dtypes.bfloat16:
-        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
-    return torch.tensor(x)
-
-
-def array(x):
-    """An array of its own, of what is in a tensor."""
-    x = x.detach().clone()
-    if x.dtype == torch.bfloat16:
-        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return x.numpy()
+def adafactor(h):
+    # The floor is squared, and float32 must hold that: below this it is never met.
+    eps = (max(h["eps1"], 1e-18), h["eps2"])
+    return {"beta2_decay": -h["beta2_decay"], "eps": eps, "d": h["clip"]}
 
 
 def betas(h):
@@ -107,28 +105,83 @@ OPTIMIZERS = {
     "radam": (optim.RAdam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adam": (optim.Adam, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
     "adamw": (optim.AdamW, betas, {"m": "exp_avg", "v": "exp_avg_sq", "t": "step"}),
+    "rprop": (
+        lambda params, lr, weight_decay, **more: optim.Rprop(params, lr, **more),  # noqa: ARG005
+        lambda h: {
+            "etas": (h["eta_minus"], h["eta_plus"]),
+            "step_sizes": (h["step_min"], h["step_max"]),
+        },
+        {"h": "prev", "s": "step_size"},
+    ),
+    "asgd": (
+        optim.ASGD,
+        lambda h: {"lambd": h["decay"], "alpha": h["alpha"], "t0": h["t0"]},
+        {"a": "ax", "r": "eta", "mu": "mu", "t": "step"},
+    ),
+    "adafactor": (
+        optim.Adafactor,
+        adafactor,
+        {"r": "row_var", "c": "col_var", "v": "variance", "t": "step"},
+    ),
     "muon": (
         optim.Muon,
         lambda h: {"momentum": h["momentum"], "ns_steps": h["steps"]},
         {"m": "momentum_buffer"},
     ),
 }
-NUMBERS = {"mu_product": 1.0}  # kept for a whole tensor, and what they begin with
+NUMBERS = {"mu_product": 1.0, "eta": 0.0, "mu": 1.0}  # kept for a whole tensor, and at first
+# What keeps its first learning rate takes it at its first step, where it may be another one.
+FIRST = {
+    "rprop": lambda p, lr: {"prev": torch.zeros_like(p), "step_size": torch.full_like(p, lr)},
+    "asgd": lambda p, lr: {
+        "ax": torch.zeros_like(p),
+        "eta": torch.tensor(lr, dtype=torch.float64),
+        "mu": torch.ones((), dtype=torch.float64),
+    },
+}
+# What only some tensors have, and what it begins with; nothing for the others.
+PARTS = {
+    "row_var": lambda p: torch.zeros_like(p[..., :1] if p.ndim > 1 else p.flatten()[:0]),
+    "col_var": lambda p: torch.zeros_like(p[..., :1, :] if p.ndim > 1 else p.flatten()[:0]),
+    "variance": lambda p: torch.zeros_like(p if p.ndim < 2 else p.flatten()[:0]),
+}
 SAME = {"decoupled_decay+adam": "adamw"}
-DECAYED_OUTSIDE = {"adamw", "muon"}  # their weight_decay is not the gradient's
+DECAYED_OUTSIDE = {"adafactor", "adamw", "muon"}  # their weight_decay is not the gradient's
+
+
+def has(p, key):
+    """Whether the optimizer keeps this of a tensor."""
+    return key not in PARTS or PARTS[key](p).numel() > 0
+
+
+# By rule: what is done to the gradients before the step.
+CLIPS = {
+    "clip_by_global_norm": lambda ps, h: nn.utils.clip_grad_norm_(ps, h["max_norm"]),
+    "clip_by_norm": lambda ps, h: [nn.utils.clip_grad_norm_([p], h["max_norm"]) for p in ps],
+    "clip_by_value": lambda ps, h: nn.utils.clip_grad_value_(ps, h["max_value"]),
+}
+FLAGS = {"l2", "maximize"}  # options of the optimizers
+
+
+# By rule: what is done to the gradients before the step.
+CLIPS = {
+    "clip_by_global_norm": lambda ps, h: nn.utils.clip_grad_norm_(ps, h["max_norm"]),
+    "clip_by_norm": lambda ps, h: [nn.utils.clip_grad_norm_([p], h["max_norm"]) for p in ps],
+    "clip_by_value": lambda ps, h: nn.utils.clip_grad_value_(ps, h["max_value"]),
+}
+FLAGS = {"l2", "maximize"}  # options of the optimizers
 
 
 class Params:
-    def __init__(self, optimizer, keys, params, max_norm):
-        self.optimizer, self.keys, self.params, self.max_norm = optimizer, keys, params, max_norm
+    def __init__(self, optimizer, keys, params, clip):
+        self.optimizer, self.keys, self.params, self.clip = optimizer, keys, params, clip
 
     def __call__(self, grads, lr=None):
         if lr is not None:
             self.optimizer.param_groups[0]["lr"] = lr
         for name, p in self.params.items():
             p.grad = None if grads[name] is None else tensor(grads[name])
-        if self.max_norm is not None:
-            torch.nn.utils.clip_grad_norm_(list(self.params.values()), self.max_norm)
+        self.clip(list(self.params.values()))
         kept = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)  # of NUMBERS, which would else be float32
         self.optimizer.step()
@@ -160,7 +213,8 @@ class Step(Params):
             return 0 if held is None else int(held)
         if key in NUMBERS:
             return NUMBERS[key] if held is None else float(held)
-        return array(torch.zeros_like(p) if held is None else held)
+        begun = PARTS.get(key, torch.zeros_like)
+        return array(begun(p) if held is None else held)
 
     def load(self, params, state):
         with torch.no_grad():
@@ -169,25 +223,55 @@ class Step(Params):
                 held = {self.keys[slot]: x for slot, x in state[name].items()}
                 self.optimizer.state[p] = {
                     "step": torch.tensor(float(held.pop("step", 0))),
-                    **{key: tensor(np.asarray(x)) for key, x in held.items()},
+                    **{key: tensor(np.asarray(x)) for key, x in held.items() if has(p, key)},
                 }
 
 
-def make(rule, hyper, params, groups=(), **options):
-    *transforms, last = SAME.get(rule, rule).split("+")
+def stepped(rule, hyper, params, groups=(), **options):
+    """The step of an optimizer with what stands before it."""
+    *before, last = SAME.get(rule, rule).split("+")
+    clips = [name for name in before if name in CLIPS]
+    flags = [name for name in before if name in FLAGS]
+    if "maximize" in flags:
+        options["maximize"] = not options.get("maximize", False)
     if "maximize" in options and last == "muon":
         raise NotImplementedError("maximize")  # noqa: EM101
-    if last not in OPTIMIZERS or {*transforms} - {"l2", "clip_by_global_norm"}:
+    if last not in OPTIMIZERS or len(clips) > 1 or before != clips + flags:
         raise NotImplementedError(rule)
-    if "l2" in transforms and last in DECAYED_OUTSIDE:
+    if (flags and last in DECAYED_OUTSIDE) or flags == ["l2", "maximize"]:
         raise NotImplementedError(rule)
     cls, arguments, keys = OPTIMIZERS[last]
     tensors = {name: torch.nn.Parameter(tensor(x)) for name, x in params.items()}
-    decay = {"weight_decay": hyper.get("weight_decay", 0.0)}
-    given = {"lr": hyper["lr"], **decay, **arguments(hyper), **options}
+    given = {"lr": hyper["lr"], "weight_decay": hyper.get("weight_decay", 0.0)}
+    given |= arguments(hyper) | options
     apart = [g | {"params": [tensors[name] for name in g["params"]]} for g in groups]
     others = tensors.keys() - {name for g in groups for name in g["params"]}
     rest = {"params": [p for name, p in tensors.items() if name in others]}
     optimizer = cls([rest, *apart], **given)
-    max_norm = hyper["max_norm"] if "clip_by_global_norm" in transforms else None
-    return (Params if keys is None else Step)(optimizer, keys, tensors, max_norm)
+    for group in optimizer.param_groups if last in FIRST else []:
+        for p in group["params"]:
+            held = FIRST[last](p.detach(), group["lr"])
+            optimizer.state[p] = {"step": torch.tensor(0.0), **held}
+
+    def clip(ps):
+        for name in clips:
+            CLIPS[name](ps, hyper)
+
+    return (Params if keys is None else Step)(optimizer, keys, tensors, clip)
+
+
+def make(rule, hyper, params, groups=(), **options):
+    chain, at, schedule = rule.partition("@")
+    if chain in around.SCHEDULES:
+        return around.Schedule(rule, hyper, params)
+    first, _, inner = chain.partition("+")
+    left, parted, right = chain.partition("|")
+    if (at or parted or first in {"ema", "swa"}) and (groups or options):
+        raise NotImplementedError(rule)
+    if parted:
+        step = around.Parted(stepped, left, right, hyper, params)
+    elif first in {"ema", "swa"}:
+        step = around.Averaged(stepped(inner, hyper, params), first, hyper, array, tensor)
+    else:
+        step = stepped(chain, hyper, params, groups, **options)
+    return around.Scheduled(step, schedule, hyper) if at else step

@@ -8,7 +8,9 @@ version = torch.__version__
 dialects = {
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
+    "radam": "threshold-five",
 }
+dtypes = ("float64", "float32", "bfloat16")
 capabilities = {"changes", "absences", "saves"}
 make = Table(
     {
@@ -32,4 +34,4 @@ make = Table(
     dialects,
 ).make
 
-__all__ = ["capabilities", "dialects", "make", "scalar", "version"]
+__all__ = ["capabilities", "dialects", "dtypes", "make", "scalar", "version"]

@@ -12,20 +12,20 @@ from .._scalar import Number
 
 
 class Hyper(NamedTuple):
-    factor: float = 0.3333333333333333
+    share: float = 1.0
     total: int = 5
 
 
 def value(t: int, hyper: Hyper) -> Number:
     """The factor of step `t`, which is 0 at the first.
 
-    With a factor of 1 it is the constant schedule:
+    With a factor of 1 it is constant:
 
-    >>> [value(t, Hyper(factor=0.5, total=2)) for t in range(4)]
+    >>> [value(t, Hyper(share=0.5, total=2)) for t in range(4)]
     [0.5, 0.5, 1, 1]
     """
-    factor, total = hyper
+    share, total = hyper
 
-    f = factor if t < total else 1                                      # (constant.1)
+    f = share if t < total else 1                                       # (constant.1)
 
     return f

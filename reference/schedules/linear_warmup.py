@@ -12,7 +12,7 @@ from .._scalar import Number, minimum
 
 
 class Hyper(NamedTuple):
-    start: float = 0.0
+    start: float = 0.1
     warmup: int = 1000
 
 
@@ -21,7 +21,7 @@ def value(t: int, hyper: Hyper) -> Number:
 
     With a start of 0 the first step goes nowhere:
 
-    >>> [value(t, Hyper(warmup=4)) for t in range(6)]
+    >>> [value(t, Hyper(start=0, warmup=4)) for t in range(6)]
     [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     """
     start, warmup = hyper

@@ -45,6 +45,13 @@ def as_given():
     return optax.GradientTransformationExtraArgs(lambda _: optax.EmptyState(), update)
 
 
+def polyak_sgd(h, theta):
+    """It has no constant: the gap is given to it over c."""
+    made = optax.polyak_sgd(max_learning_rate=h["lr"], f_min=0.0)
+    step = optax_transformation(lambda _: made)(h, theta)
+    return lambda g, loss: step(g, value=(loss - h["low"]) / h["c"])
+
+
 WITNESSES = [
     row(
         "ademamix",
@@ -223,5 +230,8 @@ WITNESSES = [
         ),
         dialect="bias-corrected",
         hyper={"initial": 0.0},
+    ),
+    Witness(
+        "polyak_sgd", "optax.polyak_sgd", polyak_sgd, given=lambda r: {"loss": r.uniform() + 1}
     ),
 ]

@@ -85,4 +85,19 @@ WITNESSES = [
         lambda p, h: optim.RAdam(p, **betas(h)),
         dialect="threshold-five",
     ),
+    row(
+        "rprop",
+        "torch.optim.Rprop",
+        lambda p, h: optim.Rprop(
+            p,
+            h["lr"],
+            etas=(h["eta_minus"], h["eta_plus"]),
+            step_sizes=(h["step_min"], h["step_max"]),
+        ),
+    ),
+    row(
+        "asgd",
+        "torch.optim.ASGD",
+        lambda p, h: optim.ASGD(p, h["lr"], lambd=h["decay"], alpha=h["alpha"], t0=h["t0"]),
+    ),
 ]

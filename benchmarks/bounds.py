@@ -1,0 +1,57 @@
+"""A bound, beside a step
+
+One step of a rule on a million numbers that carry their error, beside the same step of NumPy in
+float64, and how many arrays of so many numbers it takes: a result is two, its value and its error.
+In float64 the truth is a long double, of which processors have no vectors.
+"""
+
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from goldstep.oracle import Arithmetic, module
+from goldstep.oracle.truth import in_blocks
+
+from .timing import least
+
+RULES = ("sgd", "heavy_ball", "rmsprop", "adam", "adamw", "lion")
+
+
+def rows(*, quick: bool) -> Iterator[dict[str, object]]:
+    random, n = np.random.default_rng(0), 100_000 if quick else 1_000_000
+    for name in RULES:
+        rule = module(name)
+        hyper, (theta, g) = rule.Hyper(), random.normal(size=(2, n))
+        theta, state = rule.update(theta, g, rule.init(theta, hyper), hyper)
+        for dtype in ("float32", "float64"):
+            own = Arithmetic(dtype)
+
+            def lifted(x: Any, own: Arithmetic = own) -> Any:
+                return x if isinstance(x, int) else own.tensor(x)
+
+            scalars = type(hyper)(*map(own.scalar, hyper))
+            held = type(state)(*map(lifted, state))
+            x, dx, blocks = lifted(theta), lifted(g), in_blocks(rule)
+
+            def bound(x: Any = x, dx: Any = dx, held: Any = held, h: Any = scalars) -> Any:
+                return blocks.update(x, dx, held, h)  # noqa: B023 - it is called at once
+
+            def step(state: Any = state, theta: Any = theta, g: Any = g) -> Any:
+                return rule.update(theta, g, state, hyper)  # noqa: B023
+
+            slow, fast = least(bound, step)
+            tracemalloc.start()
+            kept = bound()
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            size = np.dtype(own.truth).itemsize / 2 + 4  # of the value and its error, on average
+            del kept
+            yield {
+                "rule": name,
+                "bound for": dtype,
+                "ms": f"{1e3 * slow:.3g}",
+                "steps": f"{slow / fast:.1f}",
+                "arrays": f"{most / size / n:.1f}",
+            }
