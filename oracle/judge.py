@@ -153,9 +153,11 @@ def curves(truth: Truth, seen: Seen) -> dict[str, list[float | None]]:
         runs = [("teacher-forced", seen.forced, lambda: truth.forced(truth.golden())), *runs]
     for mode, moments, true in runs:
         lost = mode == "free-running" and truth.case.pipeline.diverges
-        ratios = [
-            Comparison(truth.layout, got, want, lost=lost).ratio()
-            for got, want in zip(moments, true(), strict=True)
-        ]
-        found[mode] = [float(f"{r:.4g}") if np.isfinite(r) else None for r in ratios]
+        found[mode] = []
+        for got, want in zip(moments, true(), strict=True):
+            try:
+                r = Comparison(truth.layout, got, want, lost=lost).ratio()
+            except OverflowError:  # from here on the truth has no bound
+                break
+            found[mode].append(float(f"{r:.4g}") if np.isfinite(r) else None)
     return found
