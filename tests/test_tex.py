@@ -38,7 +38,7 @@ def points(name, reading=None):
     """Every passage through a line of a rule, on all examples, by tag."""
     comparison = Comparison(name, reading)
     found = {tag: [] for tag in comparison.equations}
-    for e in examples(name):
+    for e in examples(name, reading):
         for point in comparison.points(e):
             found[point.tag].append(point)
     return found
@@ -185,7 +185,9 @@ def variables(passed):
     names = sorted({n for p in passed for n in p.before if not n.startswith("_")})
     every = {n: tuple(id(p.before.get(n)) for p in passed) for n in names}
     distinct = {every[n]: n for n in reversed(names)}
-    return [n for n in names if distinct[every[n]] == n and n not in {"xp", "hyper", "state", "given"}]
+    return [
+        n for n in names if distinct[every[n]] == n and n not in {"xp", "hyper", "state", "given"}
+    ]
 
 
 def test_changes_that_are_listed_as_equivalent_are_of_equations_that_there_are():
