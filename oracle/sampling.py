@@ -231,7 +231,7 @@ class Noisy:
 
     __slots__ = ("draws", "noise")
     __array_ufunc__ = None
-    dtype = device = None
+    dtype, device = "float64", None
 
     def __init__(self, noise: Noise, draws: Any) -> None:
         self.noise, self.draws = noise, draws
