@@ -92,7 +92,6 @@ class Schedule:
             self.optimizer.param_groups[0]["lr"] = float(params[self.name])
             self.scheduler.step()
 
-
     def save(self):
         return self.optimizer.state_dict(), self.scheduler.state_dict(), self.taken
 
@@ -127,7 +126,6 @@ class Scheduled:
         self.scheduler = scheduler(self.rule, self.inner.optimizer, self.hyper)
         for _ in range(self.taken):
             self.scheduler.step()
-
 
     def save(self):
         return self.inner.save(), self.scheduler.state_dict(), self.taken
@@ -175,7 +173,6 @@ class Averaged:
                 average.copy_(self.tensor(slots[self.slot]))
         self.taken = next(iter(state.values()))[f"{self.rule}_t"]
         self.model.n_averaged.fill_(self.taken // self.cycle)
-
 
     def save(self):
         averages = {k: x.clone() for k, x in self.model.state_dict().items()}
