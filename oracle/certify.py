@@ -152,9 +152,10 @@ def sized(value: Value, like: Any) -> Value:
 
 def turns(scope: Scope, equation: Equation) -> Iterator[bool]:
     """In which of the first steps there is an equation that has a condition."""
-    for t in range(1, 13) if equation.when else ():
-        scope.table["t"] = {None: Value("s", scope.number(t))}
-        yield bool(scope.true(equation.when))
+    if equation.when is not None:
+        for t in range(1, 13):
+            scope.table["t"] = {None: Value("s", scope.number(t))}
+            yield bool(scope.true(equation.when))
 
 
 class Passed:
