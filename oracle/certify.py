@@ -115,6 +115,8 @@ class Point(NamedTuple):
                 return math.inf
             if scope.range(equation) != self.scope.range(self.equation):
                 return math.inf
+            if [*turns(scope, equation)] != [*turns(self.scope.copy(), self.equation)]:
+                return math.inf
         pairs = zip(values, self.computed, strict=True)
         return max(difference(sized(v, x).x, x) for v, x in pairs)
 
@@ -146,6 +148,14 @@ def sized(value: Value, like: Any) -> Value:
     if value.kind != "i":
         return value
     return Value("m", value.x * namespace(like).eye(like.shape[0]))
+
+
+def turns(scope: Scope, equation: Equation) -> Iterator[bool]:
+    """In which of the first steps there is an equation that has a condition."""
+    if equation.when is not None:
+        for t in range(1, 13):
+            scope.table["t"] = {None: Value("s", scope.number(t))}
+            yield bool(scope.true(equation.when))
 
 
 class Passed:

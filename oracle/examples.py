@@ -184,6 +184,9 @@ def run(
     for least, x, g in rest:
         given = draw.given(rows["given"])
         yield Example(f"{what} at rest", hyper | least, x, g, state, given)
+    if any("finite" in e["tex"] for e in rows["equation"]):
+        broken = draw.times(np.nan, theta)
+        yield Example(f"{what} no number", hyper, theta, broken, state, draw.given(rows["given"]))
     g = still
     for t in range(STEPS + 2 + len(LATE)):
         g = g if t in STEADY else draw()
