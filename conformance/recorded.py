@@ -41,6 +41,9 @@ def headline(job: Job, report: Report) -> str:
     what = f"{about['optimizer']} of {about['library']}".removesuffix(" of ")
     if all(r.unjudged for r in report.rows):
         return f"{job.rule}: NOTHING was held against the truth"
+    unjudged = sum(bool(r.unjudged) for r in report.rows)
+    if report.conforms and unjudged:
+        return f"{job.rule}: confirmed: {what}, but for {unjudged} rows that have no truth"
     if report.conforms:
         return f"{job.rule}: confirmed: {what} is within its bounds at every step"
     at = min([n.step for n in report.notes] + ([report.first.step] if report.first else []))

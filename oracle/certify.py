@@ -235,7 +235,7 @@ class Comparison:
             if isinstance(f, FunctionType) and f.__module__ == self.module.__name__
         }
         calls = iterations(self.name) | {i: i for i in beyond(self.said.code)}
-        called |= {a: called_by(i, exact=self.exact) for a, i in calls.items()}
+        called |= {a: called_by(i, a, exact=self.exact) for a, i in calls.items()}
         matrices = self.spec["theta"] in MATRICES
         scope = Scope(self.number, step, matrices=matrices, functions=called)
         for k, row in self.spec["hyper"].items():
@@ -304,7 +304,8 @@ class Comparison:
                 raise LookupError(msg)
             if equation.when and not record:  # all stays as it was
                 for key, at in scope.targets(equation):
-                    if at is not None and at - 1 in scope.table.get(key, {}):
+                    slot = scope.table.get(key, {})
+                    if at is not None and at not in slot and at - 1 in slot:
                         scope.keep(key, at, scope.table[key][at - 1])
             if record is None and (equation.span or not chooses(equation)):
                 if equation.span:
@@ -434,7 +435,7 @@ def failures(name: str, reading: str | None = None) -> Iterator[str]:
     try:
         for exact in (False, True):
             comparison, seen = Comparison(name, reading, exact=exact), set()
-            for e in examples(name, few=exact):
+            for e in examples(name, reading, few=exact):
                 for point in comparison.points(e):
                     off = point.difference
                     if off > limit(exact=exact) and point.tag not in seen:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .recording import Held, Recording, Step, boxes, ranks
+from .recording import Boxes, Held, Recording, Step, boxes, by_tensor, ranks
 from .rounding import Arithmetic
 from .rules import Hyper, Lines, Pipeline, pipeline
 from .sampling import node
@@ -71,7 +71,7 @@ class Engine(NamedTuple):
     parts: list[Recording]
     stages: Pipeline
     arithmetics: dict[str, tuple[Arithmetic, Pipeline]]
-    boxes: dict[str, dict[tuple[tuple[int, ...], ...], list[int]]]
+    boxes: Boxes
     called: dict[str, str]
 
 
@@ -91,7 +91,7 @@ def engine(job: Job) -> Engine:
     for code, dtype in DTYPES.items():
         arithmetic = Arithmetic(dtype, job.scalar, job.iteration)
         arithmetics[code] = arithmetic, pipeline(job.rule, dict(job.meant), node(arithmetic))
-    held = {name: boxes(parts, name) for name in names}
+    held = {name: found for name, found in boxes(parts).items() if name in names}
     return Engine(parts, stages, arithmetics, held, called(job, stages, parts))
 
 
@@ -150,6 +150,15 @@ def steps_of(job: Job, number: int) -> tuple[Step | None, ...]:
     return tuple(p.step(number) if number in p.journal else None for p in parts)
 
 
+@functools.lru_cache(maxsize=8)
+def halves(job: Job, number: int) -> tuple[dict[str, dict[str, dict[str, Held]]], ...]:
+    """What stands `before` and `after` a step, on each rank, by tensor and slot."""
+    return tuple(
+        {"before": by_tensor(step.before), "after": by_tensor(step.after)} if step else {}
+        for step in steps_of(job, number)
+    )
+
+
 class Piece(NamedTuple):
     """Where one tensor, or the part of it that one rank holds, is at one step."""
 
@@ -157,21 +166,13 @@ class Piece(NamedTuple):
     step: Step
     at: tuple[int, ...]
     shape: tuple[int, ...]
-
-    def held(self, half: str, tensor: str) -> dict[str, Held]:
-        """The arrays of a tensor `before` or `after` the step, by slot as the recording says."""
-        arrays: dict[str, Held] = getattr(self.step, half)
-        found = {}
-        for name, x in arrays.items():
-            if name == f"theta/{tensor}":
-                found[THETA] = x
-            elif name.startswith("state/") and name.endswith(f"/{tensor}"):
-                found[name.removeprefix("state/").removesuffix(f"/{tensor}")] = x
-        return found
+    before: dict[str, Held]
+    """Parameter and state, by slot as the recording calls it."""
+    after: dict[str, Held]
 
     def code(self, tensor: str) -> str:
         """The code of the type of the parameter."""
-        code = self.step.after[f"theta/{tensor}"].entry.code
+        code = self.after[THETA].entry.code
         if code not in DTYPES:
             msg = f"{tensor}: parameters of type {code} are not replayed; {', '.join(DTYPES)} are"
             raise LookupError(msg)
@@ -179,9 +180,8 @@ class Piece(NamedTuple):
 
     def check(self, tensor: str) -> None:
         """Raise FormatError unless every array is as it was written."""
-        for half in ("before", "after"):
-            for held in self.held(half, tensor).values():
-                held.check()
+        for held in (*self.before.values(), *self.after.values()):
+            held.check()
         if f"grad/{tensor}" in self.step.grads:
             self.step.grads[f"grad/{tensor}"].check()
 
@@ -191,9 +191,10 @@ def pieces(job: Job, number: int, tensor: str) -> list[Piece]:
     steps, found = steps_of(job, number), []
     for (at, shape), held in engine(job).boxes[tensor].items():
         for rank in held:
-            step = steps[rank]
-            if step is not None and f"theta/{tensor}" in step.after:
-                found.append(Piece(rank, step, at, shape))
+            step, both = steps[rank], halves(job, number)[rank]
+            if step is not None and tensor in both["after"]:
+                before, after = both["before"].get(tensor, {}), both["after"][tensor]
+                found.append(Piece(rank, step, at, shape, before, after))
                 break
     return found
 
@@ -217,9 +218,9 @@ def read(job: Job, piece: Piece, tensor: str, start: int, stop: int) -> Numbers 
     grad = piece.step.grads[f"grad/{tensor}"].read(start, stop)
     named = {theirs: ours for ours, theirs in made.called.items()} | {THETA: THETA}
 
-    def half(which: str) -> dict[str, Any]:
+    def half(arrays: dict[str, Held]) -> dict[str, Any]:
         found = {}
-        for slot, held in piece.held(which, tensor).items():
+        for slot, held in arrays.items():
             if slot in named and held.entry.shape == piece.shape:
                 found[named[slot]] = held.read(start, stop)
             elif slot in named:
@@ -240,7 +241,7 @@ def read(job: Job, piece: Piece, tensor: str, start: int, stop: int) -> Numbers 
             given[name] = x.read(start, stop)
         else:
             given[name] = x.read().reshape(x.entry.shape)
-    return Numbers(piece.step.number, hyper, grad, half("before"), half("after"), given)
+    return Numbers(piece.step.number, hyper, grad, half(piece.before), half(piece.after), given)
 
 
 class Whole(NamedTuple):

@@ -93,6 +93,13 @@ class Step(NamedTuple):
     """What is other before this step than the step before it left it, as it was left."""
 
 
+Half = tuple[dict[str, Any], dict[str, Held]]
+"""What one of the two files of a step says, and where its arrays are."""
+
+KEPT = 8
+"""How many of them are kept in memory."""
+
+
 class Recording:
     """A recording of one process, opened. Raises FormatError where it is not what it should be."""
 
@@ -101,8 +108,9 @@ class Recording:
         about = safetensors.parse_json(_bytes(folder / ABOUT), f"{self.name}/{ABOUT}", "text")
         self.about = _checked_about(about, f"{self.name}/{ABOUT}")
         self.tensors: dict[str, dict[str, Any]] = self.about["tensors"]
-        self.journal, self.whole = read_journal(folder)
+        self.journal, _ = read_journal(folder)
         self.numbers = sorted(self.journal)
+        self._last: dict[tuple[int, str], Half] = {}
 
     def step(self, number: int) -> Step:
         """The step of a number, from the headers of its files and of the one before it."""
@@ -128,8 +136,15 @@ class Recording:
         found: list[dict[str, Any]] = self._half(number, "before")[0]["groups"]
         return found
 
-    def _half(self, number: int, half: str) -> tuple[dict[str, Any], dict[str, Held]]:
-        """What one file says, and where its arrays are."""
+    def _half(self, number: int, half: str) -> Half:
+        """What one file says, and where its arrays are. The last few are kept."""
+        if (number, half) not in self._last:
+            if len(self._last) >= KEPT:
+                del self._last[next(iter(self._last))]
+            self._last[number, half] = self._scan(number, half)
+        return self._last[number, half]
+
+    def _scan(self, number: int, half: str) -> Half:
         path = self.folder / file_name(number, half)
         name = f"{self.name}/{path.name}"
         entries, text, begin = safetensors.scan(path, name)
@@ -217,13 +232,29 @@ def _bytes(path: Path) -> bytes:
         raise FormatError(msg) from None
 
 
-def boxes(parts: list[Recording], tensor: str) -> dict[tuple[tuple[int, ...], ...], list[int]]:
-    """The ranks that hold each part of a tensor, by where it begins and its shape."""
-    found: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+Boxes = dict[str, dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]]]
+"""Of each tensor, the ranks that hold each part of it, by where that begins and its shape."""
+
+
+def boxes(parts: list[Recording]) -> Boxes:
+    """Where the parts of every tensor are, in the last step of each rank."""
+    found: Boxes = {}
     for rank, part in enumerate(parts):
-        if tensor in part.tensors and part.numbers:
-            after = part.step(part.numbers[0]).after
-            if f"theta/{tensor}" in after:
-                box = tuple(part.tensors[tensor]["at"]), after[f"theta/{tensor}"].entry.shape
-                found.setdefault(box, []).append(rank)
+        last = part.step(part.numbers[-1]).after
+        for tensor, info in part.tensors.items():
+            if f"theta/{tensor}" in last:
+                box = tuple(info["at"]), last[f"theta/{tensor}"].entry.shape
+                found.setdefault(tensor, {}).setdefault(box, []).append(rank)
+    return found
+
+
+def by_tensor(arrays: Mapping[str, Held]) -> dict[str, dict[str, Held]]:
+    """Parameters and state by tensor, and by slot as the library calls it."""
+    found: dict[str, dict[str, Held]] = {}
+    for name, x in arrays.items():
+        kind, _, rest = name.partition("/")
+        slot, _, tensor = rest.partition("/")
+        if kind == "theta":
+            slot, tensor = kind, rest
+        found.setdefault(tensor, {})[slot] = x
     return found

@@ -22,6 +22,10 @@ Slots = dict[str, dict[str, Array]]
 """The state: slot by name, of each parameter by name."""
 
 
+FLOATING = ("float", "double")
+"""What the names of types of real floating-point numbers have in them, in every array library."""
+
+
 class Step(Protocol):
     """What an implementation's `make` gives back: level 0 of the contract."""
 
@@ -63,8 +67,10 @@ class Stepper:
         self._now: Hyper = dict(hyper)
         self._also: Given = {}
         self._state: list[Any] = []
+        self._covers = [set(own) for own in self.shares()]
         for stage, own in zip(stages.stages, self.shares(), strict=True):
             for name, theta in own.items():
+                self._covered(stage, f"parameter {name!r}", theta)
                 if not stage.takes(tuple(theta.shape)):
                     what = "tensors with at least one element"
                     if stage.matrices_only:
@@ -80,6 +86,19 @@ class Stepper:
                     )
                     raise ValueError(msg)
             self._state.append(self._each(stage, own, self._init(stage)))
+
+    def _covered(self, stage: Stage, what: str, x: Array) -> None:
+        """Raise TypeError unless `x` is of numbers that a stage has a meaning for."""
+        pairs = stage.spec["complex"] == "as pairs of reals"
+        if not hasattr(x, "dtype"):
+            said = f"is a {type(x).__name__} and no array"
+        elif any(word in str(x.dtype) for word in (*FLOATING, *["complex"] * pairs)):
+            return
+        else:
+            said = f"is of {x.dtype}"
+        takes = "floating-point arrays, real or complex" if pairs else "real floating-point arrays"
+        msg = f"{self.pipeline.name}: {what} {said}; {stage.name} takes {takes}"
+        raise TypeError(msg)
 
     def _init(self, stage: Stage) -> Callable[..., Any]:
         return lambda theta: stage.module.init(theta, stage.hyper(self.hyper))
@@ -118,6 +137,9 @@ class Stepper:
         self._now, self._also = self.hyper | self._scheduled(), also
         self.step += 1
         g = {name: grads[name] for name in self.params if grads.get(name) is not None}
+        for stage, own in zip(self.pipeline.stages, self._covers, strict=True):
+            for name in own & g.keys():
+                self._covered(stage, f"the gradient of {name!r}", g[name])
         if FACTOR in self._now:
             self.params = {name: 0 * x + self._now[FACTOR] for name, x in self.params.items()}
         elif g:

@@ -37,7 +37,7 @@ def load(kind: str, name: str) -> dict[str, Any]:
     rule = tomllib.loads((FOLDER / kind / f"{name}.toml").read_text(encoding="utf-8"))
     absent: dict[str, Any] = {"hyper": {}, "state": {}, "given": {}}
     absent |= {"dialect": [], "trap": [], "law": [], "witness": []}
-    return absent | {"scope": "tensor", "theta": "tensor"} | rule
+    return absent | {"complex": "not covered", "scope": "tensor", "theta": "tensor"} | rule
 
 
 def every() -> list[tuple[str, str]]:

@@ -667,6 +667,18 @@ def test_tiger_scale_of_the_gradients(tiger, hyper, theta, grads, c):
     assert all(map(same, thetas, run(tiger, hyper, theta, [c * g for g in grads])[0]))
 
 
+@law(broken_by={"signum.1": "m = b * m + (1 - b) * g + 0.25"})
+def test_signum_scale_of_the_gradients(signum, hyper, theta, grads):
+    thetas, _ = run(signum, hyper, theta, grads)
+    assert all(map(same, thetas, run(signum, hyper, theta, [4 * g for g in grads])[0]))
+
+
+@law(broken_by="weights-swapped")
+def test_signum_signsgd_without_memory(signum, hyper, theta, grads):
+    thetas, _ = run(signum, hyper._replace(beta=0.0), theta, grads)
+    assert all(map(same, thetas, run(signsgd, signsgd.Hyper(hyper.lr), theta, grads)[0]))
+
+
 # ------------------------------------------------------------------- A mistake breaks each.
 
 

@@ -1,6 +1,8 @@
 """The shape of the repository: what is packaged, and who may import whom."""
 
 import ast
+import statistics
+import sys
 import tomllib
 from pathlib import Path
 
@@ -55,3 +57,20 @@ def test_every_rule_has_a_specification_and_a_reference():
         specified = {p.stem for p in (ROOT / "spec" / kind).glob("*.toml")}
         referenced = {p.stem for p in (ROOT / "reference" / kind).glob("[!_]*.py")}
         assert specified == referenced
+
+
+def test_no_rule_has_a_mode(capsys):
+    """A flag is two rules: hyper-parameters are numbers, and what is asked is asked of all."""
+    lengths = []
+    for path in (ROOT / "reference").glob("*/[!_]*.py"):
+        text = path.read_text(encoding="utf-8")
+        lengths.append(len(text.splitlines()))
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef) and node.name == "Hyper":
+                kinds = {ast.unparse(n.annotation) for n in node.body if hasattr(n, "annotation")}
+                assert kinds <= {"float", "int"}, path
+            if isinstance(node, ast.FunctionDef) and node.name == "update":
+                assert not node.args.defaults + node.args.kwonlyargs, path
+    with capsys.disabled():
+        sys.stdout.write(f" [{statistics.median(lengths)} lines of {len(lengths)} files] ")
+    assert statistics.median(lengths) < 60

@@ -1,5 +1,7 @@
 """The reference runs on any array library that follows the standard, in the type that comes in."""
 
+import re
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -32,8 +34,9 @@ def beside(rule, params):
 
     def drawn(row, x):
         many = [int(n) for n in row["like"].split("*")[:-1]]
-        found = random.uniform(0.25, 1, (*many, *x.shape)).astype(x.dtype)
-        return found if row["draw"] in {"positive", "uniform"} else 2 * found - 1
+        found = random.uniform(0.25, 1, (*many, *x.shape))
+        positive = row["draw"] in {"positive", "uniform"}
+        return np.asarray(found if positive else 2 * found - 1, x.dtype)
 
     return {
         k: 0.5 if row["like"] == "1" else {name: drawn(row, x) for name, x in params.items()}
@@ -99,6 +102,54 @@ def test_nothing_that_is_given_is_mutated():
         for x in [*params.values(), *grads[0].values(), *more]:
             x.flags.writeable = False
         make(rule, {}, params)(grads[0], **given)
+
+
+def pairs(rule):
+    said = {stage.spec["complex"] for stage in pipeline(rule).stages}
+    return said == {"as pairs of reals"}
+
+
+PAIRS = list(filter(pairs, RULES))
+
+
+@pytest.mark.parametrize("rule", PAIRS)
+def test_complex_parameters_are_pairs_of_reals_where_the_specification_says_so(rule):
+    (real, grads), (imaginary, others) = (problem(rule, "float64") for _ in "ab")
+    imaginary = {k: 1 + x[::-1] if x.ndim else 1 + x for k, x in imaginary.items()}
+    others = [{k: x * x for k, x in g.items()} for g in others]
+    hyper = pipeline(rule).profile("amplified")
+    whole = make(rule, hyper, {k: x + 1j * imaginary[k] for k, x in real.items()})
+    parts = make(rule, hyper, real), make(rule, hyper, imaginary)
+    for g, h in zip(grads, others, strict=True):
+        got = whole({k: x + 1j * h[k] for k, x in g.items()})
+        a, b = (step(x) for step, x in zip(parts, (g, h), strict=True))
+        for name, x in got.items():
+            assert x.dtype == np.complex128
+            np.testing.assert_allclose(x, a[name] + 1j * b[name], rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("rule", "given", "says"),
+    [
+        ("adam", np.arange(3), "adam: parameter 'w' is of int64; adam takes real floating-point"),
+        ("sgd", np.ones(3, bool), "sgd: parameter 'w' is of bool; sgd takes floating-point arrays"),
+        ("adam", np.ones(3, complex), "parameter 'w' is of complex128; adam takes real"),
+        ("l2+adam", np.ones(3, complex), "parameter 'w' is of complex128; adam takes real"),
+        ("lion", [1.0, 2.0], "lion: parameter 'w' is a list and no array"),
+        ("lion", 1.0, "lion: parameter 'w' is a float and no array"),
+    ],
+)
+def test_numbers_that_a_rule_has_no_meaning_for_are_an_error_that_says_what_it_takes(
+    rule, given, says
+):
+    with pytest.raises(TypeError, match=re.escape(says)):
+        make(rule, {}, {"w": given})
+
+
+def test_a_gradient_is_held_to_the_same():
+    step = make("adam", {}, {"w": np.ones(3)})
+    with pytest.raises(TypeError, match="adam: the gradient of 'w' is of int64; adam takes real"):
+        step({"w": np.arange(3)})
 
 
 def test_a_reading_that_is_not_there_is_an_error_that_lists_those_that_are():

@@ -163,6 +163,15 @@ CLIPS = {
 FLAGS = {"l2", "maximize"}  # options of the optimizers
 
 
+# By rule: what is done to the gradients before the step.
+CLIPS = {
+    "clip_by_global_norm": lambda ps, h: nn.utils.clip_grad_norm_(ps, h["max_norm"]),
+    "clip_by_norm": lambda ps, h: [nn.utils.clip_grad_norm_([p], h["max_norm"]) for p in ps],
+    "clip_by_value": lambda ps, h: nn.utils.clip_grad_value_(ps, h["max_value"]),
+}
+FLAGS = {"l2", "maximize"}  # options of the optimizers
+
+
 class Params:
     def __init__(self, optimizer, keys, params, clip):
         self.optimizer, self.keys, self.params, self.clip = optimizer, keys, params, clip
