@@ -92,7 +92,9 @@ class Stepper:
         pairs = stage.spec["complex"] == "as pairs of reals"
         if not hasattr(x, "dtype"):
             said = f"is a {type(x).__name__} and no array"
-        elif any(word in str(x.dtype) for word in (*FLOATING, *["complex"] * pairs)):
+        elif x.dtype is None or any(
+            word in str(x.dtype) for word in (*FLOATING, *["complex"] * pairs)
+        ):  # copies that carry errors
             return
         else:
             said = f"is of {x.dtype}"
