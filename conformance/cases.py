@@ -106,8 +106,11 @@ def rules() -> tuple[str, ...]:
 
 def tried(rule: str) -> set[str]:
     """What a pipeline of the suite is there to try, beside its optimizer."""
-    around = {part.name for part in pipeline(rule).parts if part.kind != "optimizers"}
-    return around or set(iterations(rule).values())
+    parts = pipeline(rule).parts
+    around = {part.name for part in parts if part.kind != "optimizers"}
+    if any(part.matrices_only for part in parts):
+        around -= {ROUTE}  # another way leads a rule of matrices to what is none
+    return around if len(parts) > 1 else around or {*iterations(rule).values()}
 
 
 def cases(rule: str) -> Iterator[Case]:

@@ -248,6 +248,10 @@ class Noisy:
         return int(self.draws.ndim) - 1
 
     @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
     def T(self) -> "Noisy":  # noqa: N802
         return Noisy(self.noise, self.draws.swapaxes(-1, -2))
 

@@ -127,3 +127,27 @@ def test_a_route_keeps_of_each_tensor_the_state_of_its_rule():
         "matrix": {"m"},
         "vector": {"m", "v", "t"},
     }
+
+
+@pytest.mark.parametrize("rule", ["sam", "asam"])
+def test_two_gradients_of_a_known_loss_make_one_step_of_sam(rule):
+    curvature = {"a": np.array([1.0, 4.0]), "b": np.array([[2.0], [3.0]])}
+
+    def gradient(theta):  # of half the curvature times the square
+        return {name: curvature[name] * x for name, x in theta.items()}
+
+    theta = {"a": np.array([1.0, -0.5]), "b": np.array([[0.25], [2.0]])}
+    step = make(f"{rule}+sgd", {"lr": 0.125, "rho": 0.5}, theta)
+    for _ in range(5):
+        at = gradient(theta)
+        size = {
+            k: np.abs(x) + 0.01 if rule == "asam" else np.ones_like(x) for k, x in theta.items()
+        }
+        length = np.sqrt(sum(np.sum((size[k] * g) ** 2) for k, g in at.items()))
+        worst = {k: x + 0.5 * size[k] ** 2 * at[k] / length for k, x in theta.items()}
+        far = step(at)
+        theta = {k: x - 0.125 * gradient(worst)[k] for k, x in theta.items()}
+        near = step(gradient(far))
+        for name, x in theta.items():
+            np.testing.assert_allclose(far[name], worst[name], rtol=1e-14)
+            np.testing.assert_allclose(near[name], x, rtol=1e-13)

@@ -52,7 +52,7 @@ def test_the_library_of_the_guide_conforms(run):
     assert code == 0, output
     assert re.search(r"adam +adam +0 +\d+ +0\.\d+ +conforms", output)
     assert re.search(r"lion +lion +0 +\d+ +0\.\d+ +conforms", output)
-    assert "NOT TESTED, not offered: adagrad, adamw" in output
+    assert re.search("NOT TESTED, not offered: .*adagrad, .*adamw, ", output)
     assert "NOT TESTED at level 2: its state is not read" in output
 
 

@@ -41,8 +41,8 @@ def update(
     """
     xp = namespace(*g.values())
     rho, eta = hyper
-    t = state.asam_t
-    w = {name: state.w[name] for name in theta}
+    w, t = state
+    w = {name: w[name] for name in theta}
 
     t = t + 1                                                           # (asam.1)
     if t % 2 == 1:

@@ -42,8 +42,8 @@ def update(
     """
     xp = namespace(*g.values())
     (rho,) = hyper
-    t = state.sam_t
-    w = {name: state.w[name] for name in theta}
+    w, t = state
+    w = {name: w[name] for name in theta}
 
     t = t + 1                                                           # (sam.1)
     if t % 2 == 1:
