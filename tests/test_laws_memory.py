@@ -74,7 +74,7 @@ def test_adafactor_transposition(adafactor, hyper, theta, grads):
 def test_adafactor_nothing_lost_of_rank_one(adafactor, hyper, theta, g, other):
     if g.ndim > 1:
         g = g[..., :1] * other[..., :1, :]
-    (_, after), _ = run(adafactor, hyper._replace(eps1=2.0**-600), theta, [g])
+    (_, after), _ = run(adafactor, hyper._replace(eps1=2.0**-240, clip=1.0), theta, [g])
     alpha = xp.maximum(rms(theta), hyper.eps2) * xp.minimum(hyper.lr, 1.0)
     assert same(after, theta - alpha * xp.sign(g))
 
@@ -114,7 +114,7 @@ def test_came_transposition(came, hyper, theta, grads):
 @law(broken_by="not-clipped")
 def test_came_bounded_momentum(came, hyper, theta, grads):
     _, states = run(came, hyper, theta, [FAR * g for g in grads])
-    assert all(at_most(rms(s.m), xp.scalar(float(hyper.clip))) for s in states)
+    assert all(at_most(rms(s.m), hyper.clip) for s in states)
 
 
 @law(broken_by="not-corrected")
