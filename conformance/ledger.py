@@ -94,7 +94,7 @@ def written(rows: Iterable[Mapping[str, Any]]) -> str:
     """A ledger of all that failed: one entry for each cause."""
     causes: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        if row["message"]:
+        if row["message"] and row["status"] != "not tested":
             cause = row["rule"], row["verdict"] or row["message"]
             causes.setdefault(cause, []).append(name(row))
     entries = []

@@ -208,7 +208,9 @@ def pytest_sessionstart() -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if hasattr(session.config, "workerinput") or session.config.option.collectonly:
         return
-    if exitstatus == pytest.ExitCode.OK and not any(r["case"] for r in _rows):
+    if exitstatus == pytest.ExitCode.OK and not any(
+        r["case"] and r["status"] != "not tested" for r in _rows
+    ):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     config = session.config
     if ASKED not in config.stash:

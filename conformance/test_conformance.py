@@ -1,6 +1,7 @@
 """Ask an implementation everything that it offers: `pytest conformance --impl=NAME`."""
 
 import json
+import shlex
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_case(question, tell, request):
         pytest.skip(answer.message)
     if said["status"] == "expected":
         pytest.xfail(known.says())
-    command = f"{plugin.program(request.config)} --impl='{made.name}' --case={name}"
+    command = f"{plugin.program(request.config)} --impl={shlex.quote(made.name)} --case={name}"
     lines = [said["message"], message.repeat(command)]
     if request.config.option.shrink and memory.first(answer.verdict):
         lines += ["", *shrunken(made, case, dtype)]

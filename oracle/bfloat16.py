@@ -137,11 +137,6 @@ class Rounded:
         return Rounded(self.of, self.value @ other.value, factors=(self.value, other.value))
 
 
-def names(iteration: FunctionType) -> tuple[str, ...]:
-    """The attributes that an iteration asks for, such as a namespace's `linalg`."""
-    return iteration.__code__.co_names
-
-
 def emulated(arithmetic: Arithmetic, profile: Profile) -> Around:
     """What to wrap an iteration in so that it is computed in bfloat16, by one profile."""
 
@@ -149,11 +144,14 @@ def emulated(arithmetic: Arithmetic, profile: Profile) -> Around:
         exactly = node(arithmetic)(iteration)
 
         def bounded(x: Bounded, *given: Any) -> Any:
-            plain = [float(a.value) if isinstance(a, Bounded) else a for a in given]
-            if "linalg" in names(iteration):  # no library factors in bfloat16
+            if any(isinstance(a, Bounded) and a.ndim for a in given):
                 return exactly(x, *given)
+            plain = [float(a.value) if isinstance(a, Bounded) else a for a in given]
             copies = np.repeat(x.value.astype(np.float32)[None], COPIES + 1, 0)
-            result = iteration(Rounded(Rounding(profile), copies), *plain).value
+            try:
+                result = iteration(Rounded(Rounding(profile), copies), *plain).value
+            except AttributeError:  # a factorisation, which no library computes in bfloat16
+                return exactly(x, *given)
             found, *others = result.astype(np.float64)
             error = NEAR * UNIT["bfloat16"] * np.sqrt(np.mean(found * found))
             error = error + TURNS * np.max([np.abs(x - found) for x in others], axis=0)
@@ -165,6 +163,6 @@ def emulated(arithmetic: Arithmetic, profile: Profile) -> Around:
 
 
 def near(arithmetic: Arithmetic) -> Iterator[Around]:
-    """A wrapper for each profile, if it iterates in bfloat16."""
-    if arithmetic.iteration == "bfloat16":
+    """A wrapper for each profile, if it iterates in bfloat16 on tensors that are not."""
+    if arithmetic.iteration == "bfloat16" != arithmetic.dtype:
         yield from (emulated(arithmetic, profile) for profile in PROFILES)

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from goldstep import spec
+
 from . import link
 from .mistakes import counted_otherwise, read_otherwise
 from .pieces import Job, couples, engine, hyper_of, pieces
 from .rounding import LIMIT, Bounded
 from .rows import AS_RECORDED, Change, Row, place_of, row, stretches
-from .rules import within
+from .rules import pipeline, readings, within
 from .safetensors import round_to_bfloat16
 from .truth import THETA
 from .verify import Report
@@ -51,7 +53,7 @@ def causes(job: Job, report: Report) -> list[Cause]:
     step = max(1, len(others) // MANY)
     others = others[::step][:MANY]
     found = []
-    for says, tags, explains in _tries(job, first):
+    for says, tags, explains in list(_tries(job, first)) or _others(job, first):
         many = sum(explains(r) for r in others)
         found.append(Cause(says, tags, many, len(others)))
     return sorted(found, key=lambda c: -c.explains)
@@ -103,14 +105,25 @@ def _readings(job: Job, first: Row) -> Iterator[Try]:
             yield says, tuple(other.tags), functools.partial(_explains, said, AS_RECORDED)
 
 
+def _others(job: Job, first: Row) -> Iterator[Try]:
+    """Other optimizers, in each of their dialects, that take what was recorded."""
+    for name in [n for n in spec.names("optimizers") if n != job.rule]:
+        dialects = [k for k, row in readings(name).items() if "seen" not in row]
+        for said in (None, *dialects):
+            other = replace(job, rule=name, meant=((name, said),) if said else ())
+            if not couples(pipeline(name)) and _fits(other, first, AS_RECORDED):
+                says = f"{name}, in its dialect {said}" if said else name
+                yield f"the rule {says}", (), functools.partial(_explains, other, AS_RECORDED)
+
+
 def _hyper(job: Job, first: Row) -> Iterator[Try]:
     """Another value of one hyper-parameter."""
     stages = engine(job).stages
     recorded = _recorded(job, first)
-    for name, spec in stages.rows().items():
+    for name, said in stages.rows().items():
         old = recorded[name]
         if isinstance(old, float):
-            unknown = Unknown(functools.partial(_with_hyper, name), old, spec["domain"])
+            unknown = Unknown(functools.partial(_with_hyper, name), old, said["domain"])
             new = _solve(job, first, unknown)
             if new is not None:
                 times = f", {new / old:.4g} times that" if old else ""

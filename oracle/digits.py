@@ -62,7 +62,8 @@ def plain(x: Any) -> Any:
     if type(x) is float:
         return _real(x)
     if isinstance(x, np.ndarray | np.floating) and x.dtype.kind == "f":
-        return _reals(x)
+        with np.errstate(invalid="ignore"):  # what is no number stays none
+            return _reals(x)
     return x
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from goldstep import spec
 
-from .rules import module, within
+from .rules import module, read, within
 
 
 class Example(NamedTuple):
@@ -57,7 +57,7 @@ def drawn(random: np.random.Generator, how: str, shape: tuple[int, ...]) -> Any:
     return np.abs(x) + 0.125 if how == "positive" else x
 
 
-def examples(name: str, *, few: bool = False) -> Iterator[Example]:
+def examples(name: str, reading: str | None = None, *, few: bool = False) -> Iterator[Example]:
     """Steps along short runs: each profile of the hyper-parameters, each kind of shape, zeros.
 
     A `few` are of one profile; the equations of which float64 has seen all need no more.
@@ -78,7 +78,7 @@ def examples(name: str, *, few: bool = False) -> Iterator[Example]:
                     yield Example(f"{what} {t}", hyper, t, None, None, {})
                 break
             else:
-                yield from run(name, f"{what} {shape}", hyper, draw)
+                yield from run(name, reading, f"{what} {shape}", hyper, draw)
 
 
 def takes_zero(name: str) -> bool:
@@ -167,9 +167,12 @@ class Draw:
         return found
 
 
-def run(name: str, what: str, hyper: dict[str, Any], draw: Draw) -> Iterator[Example]:
+def run(
+    name: str, reading: str | None, what: str, hyper: dict[str, Any], draw: Draw
+) -> Iterator[Example]:
     """A few steps of a rule; then gradients that are small, then zeros, then a late step."""
-    plain, theta, rows = module(name), draw(), spec.load(spec.kind_of(name), name)
+    plain = read(name, {name: reading}) if reading else module(name)
+    theta, rows = draw(), spec.load(spec.kind_of(name), name)
     count = next((k for k, row in rows["state"].items() if row["tex"] == "t"), None)
     h = plain.Hyper(**hyper)
     state = plain.init(theta, h)
@@ -181,6 +184,9 @@ def run(name: str, what: str, hyper: dict[str, Any], draw: Draw) -> Iterator[Exa
     for least, x, g in rest:
         given = draw.given(rows["given"])
         yield Example(f"{what} at rest", hyper | least, x, g, state, given)
+    if any("finite" in e["tex"] for e in rows["equation"]):
+        broken = draw.times(np.nan, theta)
+        yield Example(f"{what} no number", hyper, theta, broken, state, draw.given(rows["given"]))
     g = still
     for t in range(STEPS + 2 + len(LATE)):
         g = g if t in STEADY else draw()

@@ -267,8 +267,8 @@ def _given(case: Case, dtype: np.dtype[Any]) -> dict[str, Array]:
 def specified(rule: str) -> dict[str, str]:
     """The sha256 of all that says what a rule is: its specification and its reference, by rule.
 
-    >>> sorted(specified("l2+muon"))
-    ['l2', 'muon', 'newton_schulz']
+    >>> sorted(specified("clip_by_global_norm+muon"))
+    ['clip_by_global_norm', 'muon', 'newton_schulz']
     """
     said = {}
     for name in sorted(set(pipeline(rule).rules)):

@@ -58,7 +58,7 @@ def excess(got: Any, true: Any, *, lost: bool = False) -> Any:
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         error = size(got.astype(np.float64) - true.value)
         ratio = np.where(error == 0, 0.0, error / (LIMIT * true.error))
-    return np.where(np.isfinite(error) | ~judged, ratio, np.inf) * judged
+    return np.where(judged, np.where(np.isfinite(error), ratio, np.inf), 0.0)
 
 
 class Comparison:
@@ -135,7 +135,7 @@ def _judged(truth: Truth, seen: Seen, starts: list[Moment]) -> Verdict:
     if seen.forced:
         runs = [("teacher-forced", seen.forced, lambda: truth.forced(starts)), *runs]
     for mode, moments, true in runs:
-        lost = mode == "free-running" and truth.case.pipeline.discontinuous
+        lost = mode == "free-running" and truth.case.pipeline.diverges
         for t, (got, want) in enumerate(zip(moments, true(), strict=True), 1):
             comparison = Comparison(truth.layout, got, want, lost=lost)
             ratio = max(ratio, comparison.ratio())
@@ -152,10 +152,12 @@ def curves(truth: Truth, seen: Seen) -> dict[str, list[float | None]]:
     if seen.forced:
         runs = [("teacher-forced", seen.forced, lambda: truth.forced(truth.golden())), *runs]
     for mode, moments, true in runs:
-        lost = mode == "free-running" and truth.case.pipeline.discontinuous
-        ratios = [
-            Comparison(truth.layout, got, want, lost=lost).ratio()
-            for got, want in zip(moments, true(), strict=True)
-        ]
-        found[mode] = [float(f"{r:.4g}") if np.isfinite(r) else None for r in ratios]
+        lost = mode == "free-running" and truth.case.pipeline.diverges
+        found[mode] = []
+        for got, want in zip(moments, true(), strict=True):
+            try:
+                r = Comparison(truth.layout, got, want, lost=lost).ratio()
+            except OverflowError:  # from here on the truth has no bound
+                break
+            found[mode].append(float(f"{r:.4g}") if np.isfinite(r) else None)
     return found

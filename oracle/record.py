@@ -104,7 +104,8 @@ class Recorder:
     of tensors of which only a part is here the whole shape, and where the part begins. A folder
     that holds a recording is carried on with, behind its last step; if training goes back to a
     checkpoint, `resume` is the step where that stands, and what was recorded after it is dropped.
-    `strict` lets an error of the recording stop the training.
+    `strict` lets an error of the recording stop the training. `sync` forces every step to the disk:
+    without it a run that is killed loses no more, but a machine that stops may.
     """
 
     def __init__(  # noqa: PLR0913
@@ -115,13 +116,15 @@ class Recorder:
         every: int = 1,
         resume: int | None = None,
         strict: bool = False,
+        sync: bool = True,
         library: str = "",
         optimizer: str = "",
         places: Mapping[str, tuple[Collection[int], Collection[int]]] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.patterns = [tensors] if isinstance(tensors, str) else list(tensors)
-        self.every, self.strict, self.places = every, strict, dict(places or {})
+        self.every, self.strict, self.sync = every, strict, sync
+        self.places = dict(places or {})
         self.about: dict[str, Any] = {
             "format": FORMAT,
             "library": library,
@@ -232,9 +235,14 @@ class Recorder:
         whole = path.with_name(path.name + ".tmp")
         with whole.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            self._settle(file)
         whole.replace(path)
+
+    def _settle(self, file: Any) -> None:
+        """Hand over what has been written, and see it to the disk."""
+        file.flush()
+        if self.sync:
+            os.fsync(file.fileno())
 
     def _wanted(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns)
@@ -285,8 +293,7 @@ class Recorder:
             place = file.tell()
             try:
                 self.written += file.write(line_of(said) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+                self._settle(file)
             except OSError:
                 os.truncate(file.fileno(), place)
                 raise
@@ -330,8 +337,7 @@ class Recorder:
                 size = file.tell()
                 file.seek(0)
                 file.write(begin)
-                file.flush()
-                os.fsync(file.fileno())
+                self._settle(file)
             whole.replace(path)
         except BaseException:
             whole.unlink(missing_ok=True)

@@ -90,10 +90,11 @@ class Stepper:
     def _covered(self, stage: Stage, what: str, x: Array) -> None:
         """Raise TypeError unless `x` is of numbers that a stage has a meaning for."""
         pairs = stage.spec["complex"] == "as pairs of reals"
+        words = (*FLOATING, *["complex"] * pairs)
         if not hasattr(x, "dtype"):
             said = f"is a {type(x).__name__} and no array"
-        elif any(word in str(x.dtype) for word in (*FLOATING, *["complex"] * pairs)):
-            return
+        elif x.dtype is None or any(word in str(x.dtype) for word in words):
+            return  # copies that carry errors have no type
         else:
             said = f"is of {x.dtype}"
         takes = "floating-point arrays, real or complex" if pairs else "real floating-point arrays"

@@ -217,8 +217,10 @@ class Bounded:
         else:
             error = size(y.value) * x.error
         result = self.arithmetic.rounded(a.value * b.value, error, host=host)
-        if self.host != other.host:
-            factor, x = (self, other) if self.host else (other, self)
+        # A number that is a tensor, such as a norm, is a factor as a scalar of the host is.
+        number = self.host or (not self.ndim and bool(other.ndim))
+        if number != (other.host or (not other.ndim and bool(self.ndim))):
+            factor, x = (self, other) if number else (other, self)
             result.terms = x.terms | {x.mark} if factor.value else NONE
         return result
 
@@ -489,7 +491,7 @@ class Arithmetic:
     def asarray(self, x: Any, **_: Any) -> Bounded:
         """Constants, each rounded to the type of the tensors."""
         given = np.asarray(x, np.float64)
-        mantissa, _ = np.frexp(given)
+        mantissa = np.frexp(given)[0]
         exact = np.ldexp(mantissa, 8) % 1 == 0  # in every type
         return Bounded(self, self.truth(given), np.where(exact, 0.0, self.own(abs(given))))
 

@@ -219,9 +219,9 @@ class Pipeline(NamedTuple):
         return any(stage.kind == "iterations" for stage in self.stages)
 
     @property
-    def discontinuous(self) -> bool:
+    def diverges(self) -> bool:
         """Whether two runs that differ in the last place may part for good."""
-        return any("discontinuous" in stage.spec for stage in self.stages)
+        return any("diverges" in stage.spec for stage in self.stages)
 
     @property
     def largest(self) -> float:

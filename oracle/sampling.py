@@ -231,7 +231,7 @@ class Noisy:
 
     __slots__ = ("draws", "noise")
     __array_ufunc__ = None
-    dtype = device = None
+    dtype, device = "float64", "cpu"
 
     def __init__(self, noise: Noise, draws: Any) -> None:
         self.noise, self.draws = noise, draws
@@ -246,6 +246,10 @@ class Noisy:
     @property
     def ndim(self) -> int:
         return int(self.draws.ndim) - 1
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
 
     @property
     def T(self) -> "Noisy":  # noqa: N802

@@ -128,18 +128,7 @@ class Parser:
         return self.tokens[self.i - 1].s
 
     def equation(self, *, left_only: bool) -> Equation:
-        bracket = self.s == "("
-        if bracket:
-            self.take()
-        names = [self.name()]
-        while self.s == ",":
-            self.take()
-            names.append(self.name())
-        if bracket:
-            self.take(")")
-        if self.s == "^":
-            self.fail("the left side is a symbol, without a power")
-        self.take("=", r"\leftarrow")
+        names = self.left()
         if left_only:
             return Equation(self.tex, tuple(names), (), None)
         right, span = [self.expression()], None
@@ -160,6 +149,21 @@ class Parser:
         if len(right) not in {1, len(names)}:
             self.fail(f"{len(names)} symbols and {len(right)} values")
         return Equation(self.tex, tuple(names), tuple(right), span, when)
+
+    def left(self) -> list[Node]:
+        bracket = self.s == "("
+        if bracket:
+            self.take()
+        names = [self.name()]
+        while self.s == ",":
+            self.take()
+            names.append(self.name())
+        if bracket:
+            self.take(")")
+        if self.s == "^":
+            self.fail("the left side is a symbol, without a power")
+        self.take("=", r"\leftarrow")
+        return names
 
     def letter(self) -> str:
         if not self.s.isalpha():

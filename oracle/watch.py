@@ -75,7 +75,7 @@ def watched(name: str, lines: Mapping[str, str], log: list[Record], *, exact: bo
     text = link.said(plain, {tag: watch(tag, code) for tag, code in said.items()})
     exec(compiled(text, exact=exact), vars(copy))
     calls = iterations(name) | {i: i for i in beyond(lines)}
-    vars(copy).update({a: function(i, exact=exact) for a, i in calls.items()})
+    vars(copy).update({a: function(i, a, exact=exact) for a, i in calls.items()})
     return copy
 
 
@@ -86,18 +86,18 @@ def beyond(lines: Mapping[str, str]) -> set[str]:
 
 
 @functools.cache
-def function(name: str, *, exact: bool) -> Callable[..., Any]:
-    """An iteration as it is called, by rules and by equations."""
+def function(name: str, called: str, *, exact: bool) -> Callable[..., Any]:
+    """A function of an iteration as it is called, by rules and by equations."""
     if not exact:
-        return getattr(module(name), name)  # type: ignore[no-any-return]
-    return getattr(watched(name, {}, [], exact=True), name)  # type: ignore[no-any-return]
+        return getattr(module(name), called)  # type: ignore[no-any-return]
+    return getattr(watched(name, {}, [], exact=True), called)  # type: ignore[no-any-return]
 
 
-def called_by(name: str, *, exact: bool) -> Callable[..., Any]:
+def called_by(name: str, called: str, *, exact: bool) -> Callable[..., Any]:
     """An iteration as an equation calls it: its counts are numbers there like any other."""
-    f = function(name, exact=exact)
+    f = function(name, called, exact=exact)
     rows = spec.load("iterations", name)["hyper"]
-    order = inspect.signature(getattr(module(name), name)).parameters
+    order = inspect.signature(getattr(module(name), called)).parameters
     whole = [a in rows and isinstance(rows[a]["default"], int) for a in order]
 
     def call(*args: Any) -> Any:

@@ -124,6 +124,9 @@ class Change(ast.NodeTransformer):
         if isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_like"):
             node.args[1:] = [self.visit(a) for a in node.args[1:]]
             return node
+        if isinstance(node.func, ast.Name) and node.func.id == "eye":
+            node.args[0] = self.visit(node.args[0])  # the second is there for its type
+            return node
         self.generic_visit(node)
         if isinstance(node.func, ast.Attribute):
             other = {"maximum": "minimum", "minimum": "maximum", "max": "min"}.get(node.func.attr)

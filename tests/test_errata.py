@@ -317,7 +317,7 @@ def tensor_not_in_list():
 
 
 def cross_term_of_the_regret():
-    x, star, g, eta = RANDOM.normal(size=(3, 4)).tolist() + [0.1]
+    x, star, g, eta = [*RANDOM.normal(size=(3, 4)).tolist(), 0.1]
     x, star, g = map(np.array, (x, star, g))
     gap = np.sum((x - eta * g - star) ** 2) - np.sum((x - star) ** 2) - eta**2 * g @ g
     assert gap == pytest.approx(-2 * eta * g @ (x - star))

@@ -153,7 +153,10 @@ def test_a_state_of_another_shape_or_without_a_parameter_breaks_the_contract():
 
 def test_tensors_laid_side_by_side_have_the_truth_that_they_have_apart():
     for rule in [r for r in rules() if pipeline(r).stages and pipeline(r).scope != "tensor"]:
-        case = question(rule, "designed-absences")
+        name = f"{rule}/designed-absences/amplified/constant"
+        case = next((c for c in cases(rule) if c.id == name), None)
+        if case is None:  # it is asked along fewer trajectories
+            continue
         joined, apart = Layout(case), Layout(case, apart=True)
         assert len(joined.groups) < len(apart.groups)
         truths = [Truth(case, Arithmetic("float32"), layout=x) for x in (joined, apart)]

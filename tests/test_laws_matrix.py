@@ -468,9 +468,7 @@ def test_normuon_norm_of_muon(normuon):
         h = hyper(normuon, lr=0.5, momentum=0.75, eps=0.0)
         ours, _ = run(normuon, h, theta, grads)
         theirs, _ = run(muon, muon.Hyper(0.5, 0.75), theta, grads)
-        sizes = [
-            [np.linalg.norm(b - a) for a, b in pairwise(x)] for x in (ours, theirs)
-        ]
+        sizes = [[np.linalg.norm(b - a) for a, b in pairwise(x)] for x in (ours, theirs)]
         assert same(*map(np.array, sizes))
 
 

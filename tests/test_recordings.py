@@ -390,6 +390,14 @@ def test_a_full_disk_ends_the_recording_and_keeps_what_there_is(tmp_path, capsys
     everything(tmp_path / "run")
 
 
+def test_a_recording_that_is_not_forced_to_the_disk_is_the_same(tmp_path, monkeypatch):
+    train(tmp_path / "run", steps=2)
+    monkeypatch.setattr(record.os, "fsync", None)  # is not called
+    train(tmp_path / "fast", steps=2, sync=False)
+    for path in (tmp_path / "run").iterdir():
+        assert path.read_bytes() == (tmp_path / "fast" / path.name).read_bytes()
+
+
 def test_a_type_that_has_no_code_ends_the_recording_with_its_name(tmp_path, capsys):
     with record.Recorder(tmp_path / "run") as recorder:
         recorder.before({"w": np.zeros(2, np.complex64)}, {"w": np.zeros(2)}, {})
@@ -474,6 +482,31 @@ def test_torch_is_recorded_through_its_hooks_and_confirmed(tmp_path, rule):
     _, report = verified(tmp_path / "run", rule, scalar="float64")
     assert report.conforms
     assert {r.tensor for r in report.rows} == {"0.weight", "0.bias", "2.weight", "2.bias"}
+
+
+def momentum(net):
+    return torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.75)
+
+
+def test_a_dialect_is_confirmed_and_another_rule_is_named(tmp_path):
+    learn(tmp_path / "run", momentum)
+    assert verified(tmp_path / "run", "heavy_ball", meant=(("heavy_ball", "rate-outside"),))[
+        1
+    ].conforms
+    job, report = verified(tmp_path / "run", "nesterov")
+    assert report.first.step == 1
+    found = causes.causes(job, report)
+    assert "the rule heavy_ball, in its dialect rate-outside" in [c.says for c in found]
+
+
+def test_a_muon_that_iterates_in_bfloat16_is_confirmed(tmp_path):
+    def made(net):
+        return torch.optim.Muon([net[0].weight, net[2].weight], lr=0.02)
+
+    learn(tmp_path / "run", made)
+    _, report = verified(tmp_path / "run", "muon", iteration="bfloat16")
+    assert report.conforms
+    assert {r.tensor for r in report.rows} == {"0.weight", "2.weight"}
 
 
 def test_groups_have_their_own_hyper_parameters(tmp_path):

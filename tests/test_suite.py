@@ -52,7 +52,7 @@ def test_the_library_of_the_guide_conforms(run):
     assert code == 0, output
     assert re.search(r"adam +adam +0 +\d+ +0\.\d+ +conforms", output)
     assert re.search(r"lion +lion +0 +\d+ +0\.\d+ +conforms", output)
-    assert "NOT TESTED, not offered: adagrad, adamw" in output
+    assert re.search("NOT TESTED, not offered: .*adagrad, .*adamw, ", output)
     assert "NOT TESTED at level 2: its state is not read" in output
 
 
@@ -175,7 +175,7 @@ def test_a_claim_that_cannot_be_is_refused(run, declared, says):
 def test_a_rule_or_case_that_is_not_there_is_an_error(run):
     code, output = run(BLOCKS, "--rule=adamm")
     assert code != 0
-    assert "no rule is named adamm; there is adagrad" in output
+    assert "no rule is named adamm; there is ada" in output
     code, output = run(BLOCKS, "--case=adam/designed-scale/*")
     assert code != 0
     assert "no case that is asked is named adam/designed-scale/*; a name reads like" in output

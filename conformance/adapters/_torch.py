@@ -43,6 +43,8 @@ class Params:
         self.arguments, self.hyper = arguments, dict(hyper)
         self.params = {name: torch.nn.Parameter(tensor(x)) for name, x in params.items()}
         self.optimizer = build(list(self.params.values()), **arguments(hyper))
+        if callable(getattr(self.optimizer, "train", None)):
+            self.optimizer.train()  # of those that show other parameters for evaluation
 
     def __call__(self, grads, **changes):
         if changes:

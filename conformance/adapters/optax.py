@@ -4,6 +4,7 @@ import functools
 import inspect
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import optax.contrib
@@ -14,6 +15,10 @@ jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - else there is no flo
 
 version = optax.__version__
 dialects = {
+    "adafactor": "two-largest-axes",
+    "lars": "norm-of-the-sum",
+    "prodigy": "corrected",
+    "dadapt_adam": "corrected",
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
     "adagrad": "epsilon-inside-the-root",
@@ -56,6 +61,39 @@ def adabelief(learning_rate, b1, b2, eps):
     return optax.adabelief(learning_rate, b1, b2, eps, eps_root=eps)
 
 
+def adafactor(learning_rate, beta2_decay, eps1, eps2, clip):
+    # The parts of optax.adafactor, whose decay is in float32 whatever the type of the tensors.
+    scale = optax.scale_by_factored_rms(
+        decay_rate=beta2_decay,
+        min_dim_size_to_factor=1,
+        epsilon=eps1,
+        decay_rate_fn=lambda i, p: 1 - (jnp.asarray(i, jnp.float64) + 1) ** -p,
+    )
+    clipped, rate = optax.clip_by_block_rms(clip), optax.scale_by_learning_rate(learning_rate)
+    return optax.chain(scale, clipped, optax.scale_by_param_block_rms(eps2), rate)
+
+
+def lars(learning_rate, momentum, weight_decay, trust):
+    return optax.lars(learning_rate, weight_decay, trust_coefficient=trust, momentum=momentum)
+
+
+def prodigy(learning_rate, b1, b2, eps, weight_decay, d0, d_coef):  # noqa: PLR0913, PLR0917
+    return optax.contrib.prodigy(
+        learning_rate,
+        (b1, b2),
+        eps=eps,
+        estim_lr0=d0,
+        estim_lr_coef=d_coef,
+        weight_decay=weight_decay,
+    )
+
+
+def dadapt_adam(learning_rate, b1, b2, eps, weight_decay, d0):  # noqa: PLR0913, PLR0917
+    return optax.contrib.dadapt_adamw(
+        learning_rate, (b1, b2), eps=eps, estim_lr0=d0, weight_decay=weight_decay
+    )
+
+
 def ema_momentum(learning_rate, decay):
     average = optax.ema(decay, debias=False)
     return optax.chain(average, optax.scale_by_learning_rate(learning_rate))
@@ -90,6 +128,12 @@ OPTIMIZERS = {
     # Its second moment, g^2 + b2 (n - g^2), has lost bits that the bound of the equation keeps.
     "simplified_ademamix": (optax.contrib.simplified_ademamix, None),
     "adopt": (optax.contrib.adopt, MOMENTS),
+    "adafactor": (adafactor, None),
+    "lars": (lars, None),
+    "lamb": (optax.lamb, MOMENTS),
+    "novograd": (optax.novograd, MOMENTS),
+    "prodigy": (prodigy, None),
+    "dadapt_adam": (dadapt_adam, None),
     "adam": (optax.adam, MOMENTS),
     "adamw": (optax.adamw, MOMENTS),
     "lion": (optax.lion, {"m": "mu"}),

@@ -5,7 +5,13 @@ import importlib.metadata
 from ._torch import Table, scalar
 
 version = importlib.metadata.version("pytorch_optimizer")
-dialects = {"heavy_ball": "rate-outside"}
+dialects = {
+    "heavy_ball": "rate-outside",
+    "lars": "rate-outside",
+    "lamb": "norm-at-most-ten",
+    "radam": "waits",
+    "yogi": "bias-corrected",
+}
 capabilities = {"changes", "saves"}  # it counts the steps of a group, not of each parameter
 make = Table(
     {

@@ -8,6 +8,11 @@ version = timm.__version__
 dialects = {
     "heavy_ball": "rate-outside",
     "nesterov": "rate-outside",
+    "nadam_constant": "one-correction",
+    "radam": "threshold-five",
+    "lamb": "no-decay-no-ratio",
+    "lars": "rate-outside",
+    "novograd": "starts-at-the-first-gradient",
 }
 capabilities = {"changes", "absences", "saves"}
 make = Table(

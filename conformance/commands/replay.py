@@ -110,7 +110,15 @@ def dask(address: str) -> Any:
         raise LookupError(msg) from None
     new = distributed.Client
     client = new(address) if address else new(processes=True, dashboard_address=None)
-    return client.get_executor()
+    executor = client.get_executor()
+    end = executor.shutdown
+
+    def shutdown(*given: Any, **more: Any) -> None:
+        end(*given, **more)
+        client.close()  # its threads would go on otherwise
+
+    executor.shutdown = shutdown
+    return executor
 
 
 class Progress:

@@ -188,6 +188,12 @@ WITNESSES = [
         ),
     ),
     row(
+        "shampoo",
+        "pytorch_optimizer 4.1.0, Shampoo",
+        lambda p, h: po.Shampoo(p, h["lr"], matrix_eps=h["eps"]),
+        tolerance=1e-9,
+    ),
+    row(
         "tiger",
         "pytorch_optimizer 4.1.0, Tiger",
         lambda p, h: po.Tiger(p, h["lr"], h["beta"], weight_decay=h["weight_decay"]),

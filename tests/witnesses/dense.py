@@ -1,0 +1,116 @@
+"""Second derivations of the matrix family: one large matrix instead of two small ones."""
+
+import numpy as np
+from witnessing import Witness
+
+
+def power(a, p, eps=0.0):
+    """(A + eps I)^p of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(a)
+    return (vectors * (np.maximum(values, 0) + eps) ** p) @ vectors.T
+
+
+def kronecker(exponent, *, average, trace=False):
+    """Shampoo by the Kronecker product of its statistics, each with its floor."""
+
+    def made(h, theta):
+        left, right = np.zeros((len(theta),) * 2), np.zeros((theta.shape[1],) * 2)
+
+        def step(g):
+            nonlocal theta, left, right
+            old, new = (h["beta2"], 1 - h["beta2"]) if average else (1.0, 1.0)
+            left, right = old * left + new * g @ g.T, old * right + new * g.T @ g
+            floor = [np.eye(len(x)) * h["eps"] for x in (left, right)]
+            whole = np.kron(left + floor[0], right + floor[1])
+            scale = np.trace(right) ** 0.5 if trace else 1.0
+            theta = theta - h["lr"] * scale * (power(whole, exponent) @ g.ravel()).reshape(g.shape)
+            return theta
+
+        return step
+
+    return made
+
+
+def adagrad(h, theta):
+    past = []
+
+    def step(g):
+        nonlocal theta
+        past.append(g.ravel())
+        u, s, _ = np.linalg.svd(np.array(past).T, full_matrices=True)
+        size = np.append(s, np.zeros(len(u) - len(s)))
+        theta = theta - h["lr"] * ((u / (size + h["eps"])) @ u.T @ g.ravel()).reshape(g.shape)
+        return theta
+
+    return step
+
+
+def kfac(h, theta):
+    rows, cols = theta.shape
+    a, s = np.zeros((cols, cols)), np.zeros((rows, rows))
+
+    def step(g, inputs, outputs):
+        nonlocal theta, a, s
+        b = h["beta"]
+        a, s = b * a + (1 - b) * np.cov(inputs.T, bias=True) + (1 - b) * np.outer(
+            inputs.mean(0), inputs.mean(0)
+        ), b * s + (1 - b) * (outputs @ outputs.T) / cols
+        p = ((np.trace(a) / cols) / (np.trace(s) / rows)) ** 0.5
+        root = h["damping"] ** 0.5
+        whole = np.kron(s + root / p * np.eye(rows), a + root * p * np.eye(cols))
+        theta = theta - h["lr"] * np.linalg.solve(whole, g.ravel()).reshape(g.shape)
+        return theta
+
+    return step
+
+
+def spectral(x, p):
+    """x (x'x)^((p - 1) / 2): a power of the singular values."""
+    return x @ power(x.T @ x, (p - 1) / 2)
+
+
+def spectral_momentum(h, theta):
+    past = []
+
+    def step(g):
+        nonlocal theta
+        past.append(g)
+        m = sum(h["momentum"] ** (len(past) - 1 - i) * x for i, x in enumerate(past))
+        theta = theta - h["lr"] * (spectral(m, h["power"]) + h["weight_decay"] * theta)
+        return theta
+
+    return step
+
+
+def spectral_adam(h, theta):
+    past = []
+
+    def average(b, xs):
+        weights = [b ** (len(xs) - 1 - i) for i in range(len(xs))]
+        return sum(w * x for w, x in zip(weights, xs, strict=True)) / sum(weights)
+
+    def step(g):
+        nonlocal theta
+        past.append(g)
+        v = average(h["beta2"], [x * x for x in past])
+        u = average(h["beta1"], past) / (np.sqrt(v) + h["eps"])
+        theta = theta - h["lr"] * (spectral(u, h["power"]) + h["weight_decay"] * theta)
+        return theta
+
+    return step
+
+
+def drawn(random):
+    return {k: random.normal(size=(5, 3)) for k in ("inputs", "outputs")}
+
+
+HERE = "tests/witnesses/dense.py"
+WITNESSES = [
+    Witness("shampoo", HERE, kronecker(-1 / 4, average=False), tolerance=1e-9),
+    Witness("shampoo_averaged", HERE, kronecker(-1 / 4, average=True), tolerance=1e-9),
+    Witness("shampoo_squared", HERE, kronecker(-1 / 2, average=True, trace=True), tolerance=1e-9),
+    Witness("full_adagrad", HERE, adagrad, tolerance=1e-6),
+    Witness("kfac", HERE, kfac, given=drawn, tolerance=1e-9),
+    Witness("spectral_momentum", HERE, spectral_momentum, tolerance=1e-9),
+    Witness("spectral_adam", HERE, spectral_adam, tolerance=1e-9),
+]
