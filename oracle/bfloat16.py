@@ -103,7 +103,8 @@ class Rounded:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return np.shape(self.value)[1:]
+        rows, cols = np.shape(self.value)[-2:]
+        return rows, cols
 
     @property
     def T(self) -> "Rounded":  # noqa: N802
