@@ -2,7 +2,7 @@ r"""The grammar of the equations: from TeX to a tree. docs/tex.md says how equat
 
 What TeX would print otherwise than it reads, or a reader could take in two ways, is refused.
 
->>> parse(r"m_t = \beta_1 m_{t-1} + (1 - \beta_1)\, g_t").right.op
+>>> parse(r"m_t = \beta_1 m_{t-1} + (1 - \beta_1)\, g_t").right[0].op
 '+'
 >>> try:
 ...     parse(r"y_t = a / b c")

@@ -62,6 +62,7 @@ def test_every_letter_of_a_hyper_parameter_stands_in_an_equation(kind, name):
     s = spec.load(kind, name)
     said = " ".join(e["tex"] for e in s["equation"])
     begins = {row["init"] for row in s["state"].values()}
+    begins |= {word for row in s["state"].values() for word in row["like"].split()}  # a rank
     for key, row in s["hyper"].items():
         if key not in begins:
             assert re.search(re.escape(row["tex"]) + r"(?![A-Za-z])", said), key

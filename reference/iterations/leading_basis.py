@@ -21,4 +21,5 @@ def leading_basis(g: Array, rank: int = 128) -> Array:
     xp = namespace(g)
 
     _, _, Vt = xp.linalg.svd(g, full_matrices=False)                    # (leading_basis.1)
+    rank = min(rank, *g.shape)
     return Vt.T[:, :rank]                                               # (leading_basis.2)

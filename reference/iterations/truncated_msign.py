@@ -22,4 +22,5 @@ def truncated_msign(g: Array, rank: int = 2, tol: float = 1e-6) -> Array:
 
     U, S, Vt = xp.linalg.svd(g, full_matrices=False)                    # (truncated_msign.1)
     K = xp.sign(xp.maximum(S - tol * xp.max(S), 0.0))                   # (truncated_msign.2)
+    rank = min(rank, *g.shape)
     return (U[:, :rank] * K[:rank]) @ Vt[:rank, :]                      # (truncated_msign.3)

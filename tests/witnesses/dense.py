@@ -52,9 +52,12 @@ def kfac(h, theta):
     def step(g, inputs, outputs):
         nonlocal theta, a, s
         b = h["beta"]
-        a, s = b * a + (1 - b) * np.cov(inputs.T, bias=True) + (1 - b) * np.outer(
-            inputs.mean(0), inputs.mean(0)
-        ), b * s + (1 - b) * (outputs @ outputs.T) / cols
+        a, s = (
+            b * a
+            + (1 - b) * np.cov(inputs.T, bias=True)
+            + (1 - b) * np.outer(inputs.mean(0), inputs.mean(0)),
+            b * s + (1 - b) * (outputs @ outputs.T) / cols,
+        )
         p = ((np.trace(a) / cols) / (np.trace(s) / rows)) ** 0.5
         root = h["damping"] ** 0.5
         whole = np.kron(s + root / p * np.eye(rows), a + root * p * np.eye(cols))
