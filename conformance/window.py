@@ -18,7 +18,7 @@ from goldstep import spec
 from goldstep.oracle import Arithmetic, Case, Truth, judge, observe
 from goldstep.oracle.replay import Make, Step, Tensors, implementation
 from goldstep.oracle.rounding import narrow
-from goldstep.oracle.rules import Hyper
+from goldstep.oracle.rules import Hyper, within
 
 from .cases import cases, rules, tried
 from .rewrites import rewrites, rewritten
@@ -85,6 +85,9 @@ def altered(name: str, change: float) -> Make:
 def smallest(case: Case, dtype: str, name: str) -> float | None:
     """The smallest relative change of a hyper-parameter that a case sees; None if none is."""
     change, found, value = 0.5, None, case.hyper[name]
+    domain = case.pipeline.rows()[name]["domain"]
+    while change > 2.0**-8 and not within(value * (1 - change), domain):
+        change /= 2
     for _ in range(TRIES):
         change = (value - value * (1 - change)) / value  # as float64 has it
         seen = ratio(case, dtype, altered(name, change)) if change else 0.0
