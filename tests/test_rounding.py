@@ -975,7 +975,7 @@ def test_fits_tells_which_types_hold_a_number(value, fitting):
 
 # The nearest number of a code book: a step between two of them.
 
-BOOK = [-1.0, -0.25, 0.0, 0.1, 0.3, 1.0]
+BOOK = [-1.0, -0.7, 0.0, 0.1, 0.3, 1.0]
 
 
 def nearest(x):
@@ -1000,6 +1000,13 @@ def test_a_code_is_in_doubt_only_where_rounding_can_turn_it():
     found = nearest(x)
     assert found.value.tolist() == [0.3, 1.0, 0.1]
     assert (LIMIT * found.error).round(6).tolist() == [0.7, 0.0, 0.0]
+
+
+def test_a_code_in_doubt_may_be_as_the_type_holds_it():
+    found = nearest(Bounded(FLOAT32, np.float64([-0.850001]), np.float64([1e-5])))
+    got = float(nearest(np.float32([-0.849999]))[0])  # -0.7, which float32 holds somewhat nearer 0
+    assert found.value.tolist() == [-1.0]
+    assert -0.7 < got <= -1.0 + LIMIT * found.error[0]
 
 
 def test_a_constant_that_every_type_holds_is_exact():
