@@ -27,6 +27,8 @@ READINGS = [(name, None) for name in EVERY] + DIALECTS
 IDS = [f"{name}-{reading}" if reading else name for name, reading in READINGS]
 SAYS_ONLY = 41
 """How many equations are not executed. It may only fall."""
+DIVIDED = {"sam", "asam"}
+"""Rules that divide by the norm of the gradients: where all are zero, 0 / 0, they say nothing."""
 EQUIVALENT = {
     (m["tag"], m["said"])
     for m in tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text()).get("same", [])
@@ -74,6 +76,8 @@ def along(name, trajectory):
         state = plain.init(theta, plain.Hyper(**hyper))
         draw = Draw(np.random.default_rng(8), shape, whole=False)
         for grads in [grads for grads in t.grads[:6] if grads[tensor] is not None]:
+            if name in DIVIDED and not grads[tensor].any():
+                continue
             g, given = model(np.float64(grads[tensor])), draw.given(s["given"])
             given = {k: x if s["given"][k]["like"] == "1" else model(x) for k, x in given.items()}
             last = Example(f"{trajectory} {tensor}", hyper, theta, g, state, given)
