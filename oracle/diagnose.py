@@ -107,7 +107,11 @@ class Look:
         ] or [{} for _ in case.grads]
         self.units = list(self._units())
         self.steps = self._telling()
-        self.itself = self.residual(Suspicion(case.rule, "rule", case.rule))
+        rule = Suspicion(case.rule, "rule", case.rule)
+        self.itself = self.residual(rule)
+        if self.itself <= 1:  # what went wrong did so at none of these steps
+            self.steps = list(range(len(self.units)))
+            self.itself = self.residual(rule)
         self._screened: dict[int, float] = {}
 
     def apart(self) -> "Look":

@@ -2,10 +2,14 @@
 
 Every trap of the specification is caught, and nearly all are named; every way to break a contract
 has its verdict; what is only computed otherwise conforms.
+
+The traps of a sample of rules, of every kind, are asked; with GOLDSTEP_WHOLE_ZOO=1 in the
+environment those of all rules are, which takes many minutes.
 """
 
 import functools
 import json
+import os
 import time
 
 import numpy as np
@@ -35,12 +39,27 @@ def answer(make, name, dtype="float64", *, memory=None, **declares):
     return ask(declared(Adapter(make, **declares), "mine"), question(name), dtype, memory=memory)
 
 
-RULES = sorted(path.stem for path in margins.FOLDER.glob("*.json"))
+EVERY = sorted(path.stem for path in margins.FOLDER.glob("*.json"))
+
+SAMPLE = [
+    *("adagrad", "adam", "adamax", "adamw", "heavy_ball", "lion", "nadam", "nesterov"),
+    *("radam", "rmsprop", "sgd", "signsgd", "signum"),
+    *("clip_by_global_norm", "clip_by_value", "decoupled_decay", "l2", "maximize"),
+    *("accumulate", "cautious", "ema", "lookahead", "swa"),
+    *("cosine", "linear_warmup", "one_cycle", "wsd"),
+    *("eigenbasis", "inverse_root"),
+]
+"""Of every kind, what is used most and soon asked."""
+
+RULES = EVERY if os.environ.get("GOLDSTEP_WHOLE_ZOO") else SAMPLE
 
 
 @functools.cache
 def named(rule):
-    """For each trap of a rule, on the case that catches it best: its verdict, and who it may be."""
+    """For each trap of a rule, on the case that catches it best: its verdict, and who it may be.
+
+    What gives no number there is told that, and has no name: any mistake may give none.
+    """
     found = {}
     for trap, caught in json.loads((margins.FOLDER / f"{rule}.json").read_text()).items():
         if best := caught.get("float64"):
@@ -50,6 +69,8 @@ def named(rule):
             with np.errstate(all="ignore"):
                 said = answer(make, best["case"], memory=memory)
             names = [m.name for m in said.matches[:1]]
+            if said.verdict.endswith("it gives nan for a number"):
+                names = None
             found[trap] = said.status, names, said.matches[0].rivals if said.matches else ()
     return found
 
@@ -60,12 +81,15 @@ def test_every_trap_differs_and_says_so(rule):
 
 
 def test_nearly_every_trap_is_named_exactly():
-    every = [(trap, *said) for rule in RULES for trap, *said in named(rule).items()]
-    missed = [trap for trap, (_, names, rivals) in every if trap not in {*names, *rivals}]
-    exact = [trap for trap, (_, names, _) in every if names == [trap]]
+    every = [(rule, trap, *said) for rule in RULES for trap, said in named(rule).items()]
+    every = [one for one in every if one[3] is not None]
+    missed = [
+        (rule, trap) for rule, trap, _, names, rivals in every if trap not in {*names, *rivals}
+    ]
+    exact = [(rule, trap) for rule, trap, _, names, _ in every if names == [trap]]
     assert len(every) > 50
     assert missed == []
-    assert len(exact) >= 0.95 * len(every), sorted({t for t, _ in every} - {*exact})
+    assert len(exact) >= 0.95 * len(every), sorted({one[:2] for one in every} - {*exact})
 
 
 class Animal:
