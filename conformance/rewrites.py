@@ -43,8 +43,7 @@ class Way:
     """How an array computes.
 
     `total` sums along the first axis, `reciprocal` divides by the inverse, `fused` rounds a product
-    once with the sum that it goes into, `unsteady` leaves the last place of quotients and roots to
-    chance.
+    once with the sum that it goes into, `unsteady` rounds quotients and roots to the wrong side.
     """
 
     __name__ = "goldstep.conformance.rewrites"
@@ -82,15 +81,20 @@ class Way:
     def __getattr__(self, name: str) -> Any:
         return self.lifted(getattr(np, name))
 
-    def off(self, x: Any) -> Any:
-        """Numbers off by a unit in the last place, some up and some down, as a GPU's may be."""
+    def off(self, function: Any, x: Any, *args: Any) -> Any:
+        """The neighbour of x on the other side of what x rounds.
+
+        It is off by less than a unit in the last place, its own rounding counted, as a GPU's may
+        be. What is exact stays so.
+        """
         if not self.unsteady:
             return x
-        pattern = np.array([np.inf, -np.inf, -np.inf, np.inf, np.inf], x.dtype)
-        return np.where(x == 0, x, np.nextafter(x, np.resize(pattern, np.shape(x))))
+        exact = function(*map(wide, args))
+        to = np.where(exact > x, np.inf, -np.inf).astype(x.dtype)
+        return np.where((x == 0) | (exact == x), x, np.nextafter(x, to))
 
     def sqrt(self, x: "Other") -> Any:
-        return self.held(self.off(np.sqrt(x.x)))
+        return self.held(self.off(np.sqrt, np.sqrt(x.x), x.x))
 
     def sum(self, x: "Other", *, axis: Any = None, keepdims: bool = False, **_: Any) -> Any:
         if not self.total or not x.x.size:
@@ -173,7 +177,8 @@ class Other:
     __rmul__ = __mul__
 
     def _over(self, a: Any, b: Any) -> "Other":
-        return Other(self.way, self.way.off(a * (1 / b) if self.way.reciprocal else a / b))
+        found = a * (1 / b) if self.way.reciprocal else a / b
+        return Other(self.way, self.way.off(operator.truediv, found, a, b))
 
     def __truediv__(self, other: Any) -> "Other":
         return self._over(self.x, self._number(other))

@@ -11,9 +11,11 @@ import numpy as np
 from goldstep.oracle import make as reference
 from goldstep.oracle import pipeline
 from goldstep.oracle.observe import ContractError, checked, level
-from goldstep.oracle.replay import Make, Tensors
+from goldstep.oracle.replay import Given, Gradients, Make, Tensors
 from goldstep.oracle.rounding import narrow, numpy_dtype
 from goldstep.oracle.rules import FACTOR, Hyper
+
+from .cases import draw
 
 STEPS = 3
 
@@ -32,9 +34,41 @@ def problem(rule: str, dtype: str) -> tuple[Tensors, list[Tensors]]:
     return params, grads
 
 
+class Fed:
+    """A step that is given the same at every call, beside the gradients."""
+
+    def __init__(self, step: Any, given: Given) -> None:
+        self._step, self._given = step, given
+
+    def __call__(self, grads: Gradients, /, **changes: Any) -> Any:
+        return self._step(grads, **changes, **self._given)
+
+    def __getattr__(self, name: str) -> Any:  # what more it offers
+        return getattr(self._step, name)
+
+
+def fed(make: Make, rule: str, dtype: str) -> Make:
+    """An implementation whose steps are given what a rule takes beside the gradients."""
+    if not pipeline(rule).given:
+        return make
+    first = next(draw(pipeline(rule), problem(rule, dtype)[1]))
+    given = {
+        k: x
+        if isinstance(x, float)
+        else {name: np.asarray(v, numpy_dtype(dtype)) for name, v in x.items()}
+        for k, x in first.items()
+    }
+
+    def made(rule: str, hyper: Hyper, params: Tensors) -> Any:
+        step = make(rule, hyper, params)
+        return Fed(step, given) if callable(step) else step
+
+    return made
+
+
 def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ()) -> None:
     """Raise ContractError if `make` breaks the contract for `rule`; says which clause, and how."""
-    stages = pipeline(rule)
+    stages, make = pipeline(rule), fed(make, rule, dtype)
     if not stages.stages:
         _counts(make, rule, stages.profile("default"), dtype)
         return
@@ -142,7 +176,7 @@ def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
     params, grads = problem(rule, dtype)
     got = updates(seen)
     for skip, what in ((0, None), (1, "its first step is the rule's second")):
-        step = reference(rule, hyper, params)
+        step: Any = fed(reference, rule, dtype)(rule, hyper, params)
         if skip and not _ahead(step, params):
             break
         want = updates([params, *(step(g) for g in grads)])

@@ -552,12 +552,13 @@ class Arithmetic:
     def take(self, x: Bounded, indices: Bounded) -> Bounded:
         """Elements of `x`; any from which the index is away by no more than its error may stand."""
         off = np.round(LIMIT * indices.error).astype(int)
-        least, most = (
-            x.value[np.clip(indices.value + move, 0, x.size - 1)] for move in (-off, off)
-        )
-        value = x.value[indices.value]
-        either = np.maximum(size(most - value), size(value - least)) / LIMIT
-        return Bounded(self, value, either + x.error[indices.value])
+        value, error = x.value[indices.value], x.error[indices.value]
+        for move in (-off, off):
+            at = np.clip(indices.value + move, 0, x.size - 1)
+            # With it comes its own error: a number that the type holds may have neighbours that
+            # it does not hold.
+            error = np.maximum(error, size(x.value[at] - value) / LIMIT + x.error[at])
+        return Bounded(self, value, error)
 
     def clip(self, x: Bounded, least: Number = None, most: Number = None) -> Bounded:
         x = x if least is None else self.maximum(x, least)

@@ -16,8 +16,8 @@ class Wrapped:
     def __init__(self, rule, hyper, params):
         self.given, self.inner = params, make(rule, hyper, {k: x.copy() for k, x in params.items()})
 
-    def __call__(self, grads, lr=None):
-        return self.inner(grads, **({} if lr is None else {"lr": lr}))
+    def __call__(self, grads, **also):
+        return self.inner(grads, **also)
 
     def state(self):
         return self.inner.state()
