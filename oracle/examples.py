@@ -1,6 +1,7 @@
 """Steps on which the equations of a rule are told from all that is nearly the same."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -67,7 +68,7 @@ def examples(name: str, reading: str | None = None, *, few: bool = False) -> Ite
     amplified = {k: row["amplified"] for k, row in s["hyper"].items()}
     profiles = {"distinct": distinct(s["hyper"])} | ({} if few else {"amplified": amplified})
     for what, hyper in profiles.items():
-        for shape in SHAPES["matrix" if s["theta"] in {"matrix", "gram"} else "tensor"]:
+        for shape in shapes(s):
             draw = Draw(random, shape, whole=s["scope"] == "model")
             if spec.kind_of(name) == "iterations":
                 for scale in (1.0, 1e3) if (few or not takes_zero(name)) else (1.0, 1e3, 0.0):
@@ -79,6 +80,12 @@ def examples(name: str, reading: str | None = None, *, few: bool = False) -> Ite
                 break
             else:
                 yield from run(name, reading, f"{what} {shape}", hyper, draw)
+
+
+def shapes(s: Mapping[str, Any]) -> list[tuple[int, ...]]:
+    """The shapes of a rule; of one whose cost grows with a power, those far below its largest."""
+    every = SHAPES["matrix" if s["theta"] in {"matrix", "gram"} else "tensor"]
+    return [shape for shape in every if 3 * math.prod(shape) <= s.get("largest", math.inf)]
 
 
 def takes_zero(name: str) -> bool:
