@@ -163,8 +163,9 @@ def spectra(source: Philox) -> Design:
 
     By turns of eight steps they are all equal, apart by up to 1e12, in clusters, two of them
     crossing, one alone, half of them zero, barely apart, and ordinary. All gradients are zero in
-    the first step and in the fourteenth; the longest matrix is always ordinary. Shows what is done with eigenvectors where there is no
-    telling them apart, and whether a basis that is renewed every few steps takes its state along.
+    the first step and in the fourteenth; the longest matrix is always ordinary. Shows what is done
+    with eigenvectors where there is no telling them apart, and whether a basis that is renewed
+    every few steps takes its state along.
     """
     grads = {}
     for first, (name, shape) in enumerate(MATRICES.items()):

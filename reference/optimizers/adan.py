@@ -31,7 +31,8 @@ class State(NamedTuple):
 
 def init(theta: Array, hyper: Hyper) -> State:
     xp = namespace(theta)
-    return State(m=xp.zeros_like(theta), v=xp.zeros_like(theta), n=xp.zeros_like(theta), h=xp.zeros_like(theta), t=0)
+    zeros = xp.zeros_like(theta)
+    return State(m=zeros, v=zeros, n=zeros, h=zeros, t=0)
 
 
 def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, State]:

@@ -44,7 +44,7 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
     (array([-0.364, -0.05 ]), array([0.144, 0.05 ]))
     """
     xp = namespace(theta)
-    lr, down, up, shortest, longest = hyper
+    _, down, up, shortest, longest = hyper
     h, s = state
 
     turn = g * h                                                        # (rprop.1)

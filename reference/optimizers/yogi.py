@@ -44,7 +44,7 @@ def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, S
     array([4999.])
     """
     xp = namespace(theta)
-    lr, b1, b2, eps, v0 = hyper
+    lr, b1, b2, eps, _ = hyper
     m, v, t = state
 
     t = t + 1                                                           # (yogi.1)
