@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-SECTIONS = ("steps", "iterations", "suite", "bounds", "files")
+SECTIONS = ("steps", "iterations", "suite", "bounds")
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 
