@@ -194,7 +194,6 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
         factors = [SCHEDULE[t % len(SCHEDULE)] for t in range(len(grads))]
         changes = [{"lr": hyper["lr"] * factor} for factor in factors]
     if params:
-        name = f"{rule}/{trajectory}/{profile}/{schedule}"
         given = list(draw(stages, grads)) if stages.given else ()
         yield Case(name, rule, hyper, params, grads, changes, given)
 

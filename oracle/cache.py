@@ -159,7 +159,8 @@ def _stacked(column: list[Any]) -> Iterator[tuple[str, Any]]:
         msg = f"one slot is of {len(kinds)} kinds"
         raise TypeError(msg)
     first = column[0]
-    if isinstance(first, Bounded):
+    plain = isinstance(getattr(first, "value", None), np.ndarray | np.generic)
+    if isinstance(first, Bounded) and plain:  # and no pair of doubles
         value = np.stack([np.asarray(x.value) for x in column])
         high = value.astype(np.float64)
         yield "host" if first.host else "value", high
