@@ -342,19 +342,27 @@ def test_schedule_free_adamw_scale_invariance(schedule_free_adamw, hyper, theta,
 # ------------------------------------------------------------------- Parameter-free.
 
 
+def distance_never_falls(rule, hyper, theta, grads):
+    _, states = model(rule, hyper, theta, grads)
+    return all(at_most(a.d, b.d) for a, b in pairwise(states))
+
+
+def finds_the_same_at_any_scale(rule, hyper, theta, grads, c):
+    thetas, states = model(rule, hyper, theta, grads)
+    scaled = hyper._replace(eps=c * hyper.eps)
+    unmoved, others = model(rule, scaled, theta, [c * g for g in grads])
+    distances = all(same(a.d, b.d) for a, b in zip(states, others, strict=True))
+    return all(map(same, thetas, unmoved)) and distances
+
+
 @law(broken_by="distance-may-fall")
 def test_prodigy_never_falls(prodigy, hyper, theta, grads):
-    _, states = model(prodigy, hyper, theta, grads)
-    assert all(at_most(a.d, b.d) for a, b in pairwise(states))
+    assert distance_never_falls(prodigy, hyper, theta, grads)
 
 
 @law(broken_by={"prodigy.11": "u = {k: m[k] / xp.sqrt(v[k] + d * eps) for k in g}"})
 def test_prodigy_gradient_scale(prodigy, hyper, theta, grads, c):
-    thetas, states = model(prodigy, hyper, theta, grads)
-    scaled = hyper._replace(eps=c * hyper.eps)
-    unmoved, others = model(prodigy, scaled, theta, [c * g for g in grads])
-    assert all(map(same, thetas, unmoved))
-    assert all(same(a.d, b.d) for a, b in zip(states, others, strict=True))
+    assert finds_the_same_at_any_scale(prodigy, hyper, theta, grads, c)
 
 
 @law(broken_by="floor-not-scaled")
@@ -368,17 +376,12 @@ def test_prodigy_first_step_is_adamw(prodigy, hyper, theta, g):
 
 @law(broken_by="distance-may-fall")
 def test_dadapt_adam_never_falls(dadapt_adam, hyper, theta, grads):
-    _, states = model(dadapt_adam, hyper, theta, grads)
-    assert all(at_most(a.d, b.d) for a, b in pairwise(states))
+    assert distance_never_falls(dadapt_adam, hyper, theta, grads)
 
 
 @law(broken_by={"dadapt_adam.12": "u = {k: m[k] / xp.sqrt(v[k] + eps) for k in g}"})
 def test_dadapt_adam_gradient_scale(dadapt_adam, hyper, theta, grads, c):
-    thetas, states = model(dadapt_adam, hyper, theta, grads)
-    scaled = hyper._replace(eps=c * hyper.eps)
-    unmoved, others = model(dadapt_adam, scaled, theta, [c * g for g in grads])
-    assert all(map(same, thetas, unmoved))
-    assert all(same(a.d, b.d) for a, b in zip(states, others, strict=True))
+    assert finds_the_same_at_any_scale(dadapt_adam, hyper, theta, grads, c)
 
 
 @law(broken_by="agrees-with-itself")

@@ -13,6 +13,10 @@ def betas(h):
     return {"lr": h["lr"], "betas": (h["beta1"], h["beta2"]), "eps": h["eps"]}
 
 
+def decayed(h):
+    return betas(h) | {"weight_decay": h["weight_decay"]}
+
+
 def adan(h):
     named = {"eps": h["eps"], "weight_decay": h["weight_decay"]}
     return {"lr": h["lr"], "betas": (h["beta1"], h["beta2"], h["beta3"]), **named}
@@ -52,61 +56,26 @@ WITNESSES = [
     Witness(
         "lamb",
         "timm 1.0.31, timm.optim.Lamb",
-        torch_optimizer(
-            lambda p, h: optim.Lamb(
-                p,
-                h["lr"],
-                betas=(h["beta1"], h["beta2"]),
-                eps=h["eps"],
-                weight_decay=h["weight_decay"],
-                max_grad_norm=None,
-            )
-        ),
+        torch_optimizer(lambda p, h: optim.Lamb(p, **decayed(h), max_grad_norm=None)),
     ),
     Witness(
         "lamb",
         "timm 1.0.31, timm.optim.Lamb",
-        torch_optimizer(
-            lambda p, h: optim.Lamb(
-                p,
-                h["lr"],
-                betas=(h["beta1"], h["beta2"]),
-                eps=h["eps"],
-                weight_decay=h["weight_decay"],
-                max_grad_norm=None,
-            )
-        ),
+        torch_optimizer(lambda p, h: optim.Lamb(p, **decayed(h), max_grad_norm=None)),
         hyper={"weight_decay": 0.0},
         dialect="no-decay-no-ratio",
     ),
     Witness(
         "novograd",
         "timm 1.0.31, timm.optim.NvNovoGrad",
-        torch_optimizer(
-            lambda p, h: optim.NvNovoGrad(
-                p,
-                h["lr"],
-                betas=(h["beta1"], h["beta2"]),
-                eps=h["eps"],
-                weight_decay=h["weight_decay"],
-            )
-        ),
+        torch_optimizer(lambda p, h: optim.NvNovoGrad(p, **decayed(h))),
         dialect="starts-at-the-first-gradient",
         tolerance=1e-6,  # its second moment is in float32, whatever the parameter is
     ),
     Witness(
         "novograd",
         "timm 1.0.31, timm.optim.NvNovoGrad",
-        torch_optimizer(
-            lambda p, h: optim.NvNovoGrad(
-                p,
-                h["lr"],
-                betas=(h["beta1"], h["beta2"]),
-                eps=h["eps"],
-                weight_decay=h["weight_decay"],
-                grad_averaging=True,
-            )
-        ),
+        torch_optimizer(lambda p, h: optim.NvNovoGrad(p, **decayed(h), grad_averaging=True)),
         dialect="averaged",
         tolerance=1e-6,
     ),
