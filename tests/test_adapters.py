@@ -1,7 +1,6 @@
 """Every adapter that is shipped: small, pinned, and run where its library is there."""
 
 import datetime as dt
-import importlib
 import subprocess
 import sys
 import tomllib
@@ -19,16 +18,6 @@ ROOT = Path(__file__).parent.parent
 SHIPPED = sorted(path.stem for path in ADAPTERS.glob("[!_]*.py"))
 TABLES = [name for name in SHIPPED if "make = Table(" in (ADAPTERS / f"{name}.py").read_text()]
 LEDGERS = sorted((ROOT / "conformance" / "ledgers").glob("*.toml"))
-
-
-def installed(name):
-    """The adapter, or a skip that says which library is not there."""
-    library = {"torch_foreach": "torch", "torch_fused": "torch"}.get(name, name)
-    try:
-        importlib.import_module(library)
-    except ImportError as error:
-        pytest.skip(f"NOT RUN: {error}")
-    return implementation(name)
 
 
 def test_every_adapter_has_an_extra_of_its_name():
@@ -56,7 +45,7 @@ def test_a_table_is_short_and_names_rules_that_there_are(name):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_conforms_in_what_it_offers(name):
-    made = installed(name)
+    made = implementation(name)
     known = []
     path = ROOT / "conformance" / "ledgers" / f"{name}.toml"
     if path.exists():

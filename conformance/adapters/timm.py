@@ -1,7 +1,6 @@
 """timm.optim as it ships; what it takes from torch.optim is judged there."""
 
-import timm
-
+from ._timm import timm
 from ._torch import Table, scalar
 
 version = timm.__version__

@@ -1,7 +1,10 @@
 """timm.optim."""
 
-from timm import optim
 from witnessing import Witness, torch_optimizer
+
+from goldstep.conformance.adapters._timm import timm
+
+optim = timm.optim
 
 
 def rms(h):
