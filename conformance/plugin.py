@@ -175,12 +175,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for made, rule, offered in every:
         for case in asked(rule, made.capabilities) if offered else ():
             for dtype in offered:
-                named = config.option.case
-                alone = len(offered) == 1
-                if (named or alone or worth(case, dtype)) and _wanted(f"{case.id}/{dtype}", named):
+                named, finest = config.option.case, dtype == offered[0]
+                if (named or finest or worth(case, dtype)) and _wanted(f"{case.id}/{dtype}", named):
                     # A free run sees the logic, not the arithmetic: once is enough.
                     hard = "changes" in case.needs or "changes" not in made.capabilities
-                    questions.append((made, case, dtype, hard and dtype == offered[0]))
+                    questions.append((made, case, dtype, hard and finest))
                     ids.append(f"{made.name}-{case.id}/{dtype}")
     if config.option.case and not questions:
         msg = (

@@ -44,7 +44,7 @@ def test_every_trajectory_catches_a_trap():
 
 def test_no_trap_is_noted_that_is_no_more():
     names = [name for _, name in spec.every()]
-    assert {path.stem for path in margins.FOLDER.glob("*.json")} <= {*names}
+    assert {path.stem for path in margins.KILLS.glob("*.json")} <= {*names}
     for name in names:
         there = [trap for rule, trap in TRAPS if rule == name]
         assert list(margins.noted(name)) == there
