@@ -203,7 +203,7 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
     name = f"{rule}/{trajectory}/{profile}/{schedule}"
     recording, stages = trajectories.load(trajectory), pipeline(rule)
     if stages.scope == "element" and trajectory in FLAT:
-        recording = _flat(recording)
+        recording = _flat(trajectory)
     else:
         recording = recording._replace(grads=recording.grads[:STEPS])
     params = {k: x for k, x in recording.params.items() if stages.takes(x.shape)}
@@ -246,8 +246,10 @@ def _struck(grads: Sequence[Gradients]) -> Iterator[Gradients]:
         yield {**now, name: hit}
 
 
-def _flat(recording: trajectories.Trajectory) -> trajectories.Trajectory:
+@functools.cache
+def _flat(trajectory: str) -> trajectories.Trajectory:
     """All tensors laid end to end as one, or so many coordinates of it as are enough."""
+    recording = trajectories.load(trajectory)
     every = -(-sum(x.size for x in recording.params.values()) // ENOUGH)
 
     def laid(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,13 +103,12 @@ class Kept(Truth):
     def golden(self) -> list[Moment]:
         if self._golden is None:
             path = folder(root()) / question(self)
-            after = fetch(path, self.arithmetic)
-            if after:
+            if found := fetch(path, self.arithmetic):
+                self._golden = [self._rounded(m) for m in found[:-1]], found[1:]
+            else:
                 step = self._stepper()
                 begins = Moment(step.params, step.state())
-                self._golden = [self._rounded(m) for m in [begins, *after[:-1]]], after
-            else:
-                keep(path, list(self.forced(super().golden())))
+                keep(path, [begins, *self.forced(super().golden())])
         return super().golden()
 
     def free(self) -> Iterator[Moment]:
