@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-SECTIONS = ("steps", "iterations", "suite", "bounds")
+SECTIONS = ("steps", "iterations", "suite", "cases", "bounds")
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 

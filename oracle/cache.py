@@ -24,7 +24,6 @@ from goldstep import reference, spec
 
 from . import safetensors
 from .case import Case
-from .double import DoubleDouble
 from .rounding import Arithmetic, Bounded
 from .truth import THETA, Moment, Truth
 
@@ -171,11 +170,11 @@ def _laid(moments: list[Moment]) -> tuple[dict[str, Any], str]:
 
 def _kind(group: str, slot: str, x: Any) -> list[Any]:
     """What one array is: where it belongs, its type and its shape."""
-    if isinstance(x, Bounded) and isinstance(
-        x.value, np.ndarray | np.generic
-    ):  # no pair of doubles
-        if x.value.dtype in (np.float64, np.longdouble):
-            return [group, slot, "host" if x.host else "tensor", x.value.dtype.char, [*x.shape]]
+    if isinstance(x, Bounded):
+        value = x.value
+        numbers = isinstance(value, np.ndarray | np.generic)  # and no pairs of doubles
+        if numbers and value.dtype in (np.float64, np.longdouble):
+            return [group, slot, "host" if x.host else "tensor", value.dtype.char, [*x.shape]]
     elif isinstance(x, int | float):
         return [group, slot, type(x).__name__, "d", []]
     msg = f"{type(x).__name__} is not kept"
