@@ -19,14 +19,23 @@ scalar = "float64"  # Python's own numbers
 
 def tensor(x):
     """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
+    if not isinstance(x, np.ndarray | np.generic):
+        return shared(x).clone()
     if x.dtype == ml_dtypes.bfloat16:
         return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
     return torch.tensor(x)
 
 
+def shared(x):
+    """A tensor of what is in an array of another library, where it is, and not copied."""
+    return torch.from_dlpack(x)
+
+
 def array(x):
-    """An array of its own, of what is in a tensor."""
+    """An array of its own, of what is in a tensor; one on a GPU stays there, and a tensor."""
     x = x.detach().clone()
+    if x.device.type != "cpu":
+        return x
     if x.dtype == torch.bfloat16:
         return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return x.numpy()
@@ -91,7 +100,7 @@ class State(Params):
 
     def _held(self, name, p, slot, key):
         found = read(self.optimizer, p, slot, key)
-        return self.begun[name][slot].copy() if found is None else found
+        return copy.deepcopy(self.begun[name][slot]) if found is None else found
 
     def load(self, params, state):
         with torch.no_grad():
@@ -108,7 +117,7 @@ class State(Params):
                     elif slot == "t":
                         held[entry] = x if where == "int" else torch.tensor(float(x))
                     else:
-                        held[entry] = tensor(np.asarray(x))
+                        held[entry] = tensor(x if hasattr(x, "dtype") else np.asarray(x))
 
 
 def read(optimizer, p, slot, key):
@@ -142,7 +151,9 @@ class Class:
             return Params(self.found, self.mapping.values, hyper, params)
         step = State(self.found, self.mapping.values, hyper, params)
         step.keys, step.idle = self.keys, self.idle
-        step.begun = reference(rule, hyper, {k: x.copy() for k, x in params.items()}).state()
+        step.begun = reference(
+            rule, hyper, {k: array(tensor(x)) for k, x in params.items()}
+        ).state()
         return step
 
     def _look(self):

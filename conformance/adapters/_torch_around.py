@@ -65,7 +65,7 @@ class Schedule:
     def __init__(self, rule, hyper, params):
         self.rule, self.hyper = rule, hyper
         self.name, x = next(iter(params.items()))
-        self.dtype, self.taken = x.dtype, 0
+        self.dtype, self.taken = str(x.dtype).rpartition(".")[2], 0
         self.renew()
 
     def renew(self):

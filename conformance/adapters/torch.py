@@ -223,7 +223,11 @@ class Step(Params):
                 held = {self.keys[slot]: x for slot, x in state[name].items()}
                 self.optimizer.state[p] = {
                     "step": torch.tensor(float(held.pop("step", 0))),
-                    **{key: tensor(np.asarray(x)) for key, x in held.items() if has(p, key)},
+                    **{
+                        key: tensor(x if hasattr(x, "dtype") else np.asarray(x))
+                        for key, x in held.items()
+                        if has(p, key)
+                    },
                 }
 
 
