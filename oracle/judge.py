@@ -48,7 +48,7 @@ def excess(got: Any, true: Any, *, lost: bool = False, place: Place | None = Non
     """|error| over its bound, by element; infinite where what was got is not a number.
 
     What has no bound judges nothing. In a coarse type that may be, and where a run can be `lost`;
-    else such a case is refused.
+    else such a case is refused. At a `place` only the largest is found, and there.
     """
     if not isinstance(true, Bounded):
         return np.where(np.equal(got, true), 0.0, np.inf)

@@ -100,9 +100,9 @@ class Noise:
 
     def copy(self, value: Any, error: Any = 0.0) -> "Noisy":
         """Copies of an array, each within its error, and rounded."""
+        if not isinstance(value, np.ndarray | np.generic):
+            value = value.astype(np.float64)  # two doubles have no LAPACK
         if not self.unit:
-            if not isinstance(value, np.ndarray | np.generic):
-                value = value.astype(np.float64)  # two doubles have no LAPACK
             return Noisy(self, np.asarray(value)[None])
         return Noisy(self, value + error * self.uniform((SAMPLES, *np.shape(value))))
 
@@ -348,7 +348,7 @@ def bound(arithmetic: Arithmetic, true: Noisy, noisy: Noisy, sigmas: float) -> B
     variance = np.einsum("k...,k...->...", off, off) / SAMPLES
     floor = FLOOR * math.sqrt(variance.sum() / max(1, variance.size))
     sigma = np.maximum(np.sqrt(variance), floor)
-    return Bounded(arithmetic, truth.astype(arithmetic.truth), sigmas / LIMIT * sigma)
+    return Bounded(arithmetic, arithmetic.truth(truth), sigmas / LIMIT * sigma)
 
 
 def each(f: Callable[..., Any], *found: Any) -> Any:
@@ -427,7 +427,7 @@ class Sampled:
             return x
         if not x.host:
             return tensors.copy(x.value, x.error)
-        copies = host.copy(np.full((), x.value))
+        copies = host.copy(x.value)
         exact = fits(x.value, UNIT[self.arithmetic.scalar_dtype])
         return copies if exact else host.array(copies.draws)
 

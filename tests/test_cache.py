@@ -10,7 +10,7 @@ from goldstep.conformance.cases import asked
 from goldstep.oracle import Arithmetic, Truth, cache
 from goldstep.oracle.rounding import Bounded
 
-RULES = ("adam", "muon", "clip_by_global_norm+adam", "sgd")
+RULES = ("adam", "muon", "clip_by_global_norm+adam", "sgd", "adafactor")
 
 
 @pytest.fixture(autouse=True)

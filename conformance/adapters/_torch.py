@@ -15,15 +15,17 @@ from goldstep.oracle import pipeline
 torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
 
 scalar = "float64"  # Python's own numbers
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
 def tensor(x):
     """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
-    if not isinstance(x, np.ndarray | np.generic):
+    if hasattr(x, "__dlpack__") and not isinstance(x, np.ndarray):
         return shared(x).clone()
-    if x.dtype == ml_dtypes.bfloat16:
-        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
-    return torch.tensor(x)
+    x = np.array(x)
+    if x.dtype == BFLOAT16:
+        return torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(x)
 
 
 def shared(x):
@@ -32,12 +34,21 @@ def shared(x):
 
 
 def array(x):
-    """An array of its own, of what is in a tensor; one on a GPU stays there, and a tensor."""
-    x = x.detach().clone()
+    """An array of its own, of what is in a tensor."""
+    return copied(seen(x))
+
+
+def copied(x):
+    return x.copy() if isinstance(x, np.ndarray) else x.clone()
+
+
+def seen(x):
+    """What is in a tensor, as an array that changes as it does; on a GPU it is a tensor still."""
+    x = x.detach()
     if x.device.type != "cpu":
         return x
     if x.dtype == torch.bfloat16:
-        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return x.view(torch.int16).numpy().view(BFLOAT16)
     return x.numpy()
 
 
@@ -117,7 +128,7 @@ class State(Params):
                     elif slot == "t":
                         held[entry] = x if where == "int" else torch.tensor(float(x))
                     else:
-                        held[entry] = tensor(x if hasattr(x, "dtype") else np.asarray(x))
+                        held[entry] = tensor(x)
 
 
 def read(optimizer, p, slot, key):
