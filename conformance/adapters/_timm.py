@@ -7,11 +7,11 @@ a wheel built for CUDA declares none beside a torch built for CPU.
 import torch
 
 try:
-    import timm
+    import timm.optim
 except RuntimeError:
     for name in ("nms", "qnms"):
         schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
         torch.library.define(f"torchvision::{name}", schema)
-    import timm
+    import timm.optim
 
 __all__ = ["timm"]
