@@ -356,6 +356,20 @@ def test_shampoo_averaged_transposition(shampoo_averaged):
     transposes(shampoo_averaged, hyper(shampoo_averaged, lr=0.5, beta2=0.75, eps=0.25))
 
 
+@law(broken_by="not-corrected")
+def test_shampoo_debiased_constant_gradient(shampoo_debiased):
+    for g in matrices():
+        h = hyper(shampoo_debiased, lr=0.5, beta2=0.75, eps=0.25)
+        thetas, _ = run(shampoo_debiased, h, 0 * g, [g] * 3)
+        first, *others = -np.diff(thetas, axis=0)
+        assert all(same(first, step) for step in others)
+
+
+@law(broken_by="one-side-corrected")
+def test_shampoo_debiased_transposition(shampoo_debiased):
+    transposes(shampoo_debiased, hyper(shampoo_debiased, lr=0.5, beta2=0.75, eps=0.25))
+
+
 @law(broken_by="root-of-shampoo")
 def test_shampoo_squared_one_step_is_the_inverse(shampoo_squared):
     for g in matrices():

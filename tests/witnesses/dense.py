@@ -10,20 +10,28 @@ def power(a, p, eps=0.0):
     return (vectors * (np.maximum(values, 0) + eps) ** p) @ vectors.T
 
 
-def kronecker(exponent, *, average, trace=False):
-    """Shampoo by the Kronecker product of its statistics, each with its floor."""
+def kronecker(exponent, *, average, trace=False, whole=False):
+    """Shampoo by the Kronecker product of its statistics, each with its floor.
+
+    A whole average has weights that add up to one from the first.
+    """
 
     def made(h, theta):
-        left, right = np.zeros((len(theta),) * 2), np.zeros((theta.shape[1],) * 2)
+        left, right, past = np.zeros((len(theta),) * 2), np.zeros((theta.shape[1],) * 2), 0.0
 
         def step(g):
-            nonlocal theta, left, right
+            nonlocal theta, left, right, past
             old, new = (h["beta2"], 1 - h["beta2"]) if average else (1.0, 1.0)
+            if whole:
+                past = h["beta2"] * past + 1
+                old, new = 1 - 1 / past, 1 / past
             left, right = old * left + new * g @ g.T, old * right + new * g.T @ g
             floor = [np.eye(len(x)) * h["eps"] for x in (left, right)]
-            whole = np.kron(left + floor[0], right + floor[1])
+            product = np.kron(left + floor[0], right + floor[1])
             scale = np.trace(right) ** 0.5 if trace else 1.0
-            theta = theta - h["lr"] * scale * (power(whole, exponent) @ g.ravel()).reshape(g.shape)
+            theta = theta - h["lr"] * scale * (power(product, exponent) @ g.ravel()).reshape(
+                g.shape
+            )
             return theta
 
         return step
@@ -166,6 +174,7 @@ HERE = "tests/witnesses/dense.py"
 WITNESSES = [
     Witness("shampoo", HERE, kronecker(-1 / 4, average=False), tolerance=1e-9),
     Witness("shampoo_averaged", HERE, kronecker(-1 / 4, average=True), tolerance=1e-9),
+    Witness("shampoo_debiased", HERE, kronecker(-1 / 4, average=True, whole=True), tolerance=1e-9),
     Witness("shampoo_squared", HERE, kronecker(-1 / 2, average=True, trace=True), tolerance=1e-9),
     # Before that the sum of the outer products is singular, and its root has half of the digits.
     Witness("full_adagrad", HERE, adagrad, after=30, tolerance=1e-9),

@@ -27,11 +27,13 @@ def adafactor(h):
         epsilon=h["eps1"],
         decay_rate_fn=lambda i, p: 1 - (jnp.asarray(i, jnp.float64) + 1) ** -p,
     )
+    average = [optax.ema(h["beta1"], debias=False)] if "beta1" in h else []
     return optax.chain(
         scale,
         optax.clip_by_block_rms(h["clip"]),
         optax.scale_by_param_block_rms(h["eps2"]),
         optax.scale_by_learning_rate(h["lr"]),
+        *average,
     )
 
 
@@ -159,6 +161,7 @@ WITNESSES = [
         dialect="two-largest-axes",
         shape=(4, 2, 3),
     ),
+    row("adafactor_momentum", "optax.adafactor", adafactor, dialect="two-largest-axes"),
     row(
         "sm3",
         "optax.sm3",

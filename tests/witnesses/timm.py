@@ -1,5 +1,6 @@
 """timm.optim."""
 
+import torch
 from witnessing import Witness, torch_optimizer
 
 from goldstep.conformance.adapters._timm import timm
@@ -25,7 +26,28 @@ def adan(h):
     return {"lr": h["lr"], "betas": (h["beta1"], h["beta2"], h["beta3"]), **named}
 
 
+def big_vision(p, h):
+    return optim.AdafactorBigVision(
+        p,
+        h["lr"],
+        min_dim_size_to_factor=1,
+        decay_rate=h["beta2_decay"],
+        momentum=h["beta1"],
+        momentum_dtype=torch.float64,
+        eps=h["eps1"],
+        clipping_threshold=h["clip"],
+    )
+
+
 WITNESSES = [
+    Witness(
+        "adafactor_momentum",
+        "timm 1.0.31, timm.optim.AdafactorBigVision",
+        torch_optimizer(big_vision),
+        dialect="big-vision",
+        rates=True,
+        shape=(4, 2, 3),
+    ),
     Witness(
         "adopt",
         "timm 1.0.31, timm.optim.Adopt",
