@@ -675,6 +675,15 @@ def first(scope: Scope, v: Value, count: Value) -> Any:
     return scope.valued(v.x[..., : int(count.x)])
 
 
+def by_first_axis(x: Any) -> Any:
+    """A tensor as the matrix of its first axis by all others."""
+    return namespace(x).reshape(x, (x.shape[0] if x.ndim else 1, -1))
+
+
+def reshaped(_: Scope, v: Value, like: Value) -> Value:
+    return Value(like.kind, namespace(v.x).reshape(v.x, shape_of(like)))
+
+
 def upper(_: Scope, v: Value) -> Any:
     if v.kind != "m":
         return f"the upper triangle of {KINDS[v.kind]}"
@@ -710,6 +719,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "diag": (1, diagonal),
     "first": (2, first),
     "vec": (1, lambda _, v: Value(v.kind, namespace(v.x).reshape(v.x, (-1, 1)))),
+    "flat": (1, lambda _, v: Value(v.kind, by_first_axis(v.x))),
+    "reshape": (2, reshaped),
     "triu": (1, upper),
     **{f"{side}{f}": (1, side_of(f, axis)) for f in ("sum", "mean") for side, axis in SIDES},
     "ndim": (1, lambda scope, v: Value("s", scope.number(len(getattr(v.x, "shape", ()))))),

@@ -172,10 +172,12 @@ class Draw:
         found = {}
         for k, row in rows.items():
             axes = (int(row["like"].split("*")[0]),) if "*" in row["like"] else ()
-            one = row["like"] == "1"
-            found[k] = (
-                float(drawn(self.random, row["draw"], ())) if one else self(row["draw"], axes)
-            )
+            if row["like"] == "1":
+                found[k] = float(drawn(self.random, row["draw"], ()))
+            elif row["like"] == "rows":
+                found[k] = drawn(self.random, row["draw"], (self.shape[0], 1))
+            else:
+                found[k] = self(row["draw"], axes)
         return found
 
 

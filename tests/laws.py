@@ -72,6 +72,8 @@ def along(row, shape):
     """What stands for one thing that a step is given beside the gradient."""
     if row["like"] == "1":
         return DOMAINS["> 0"]
+    if row["like"] == "rows":
+        return st.builds(scaled, shape.flatmap(lambda s: arrays((s[0], 1))), POWERS)
     more, least = row["like"].split("*")[:-1], 0.125 if row["draw"] == "positive" else -8.0
     each = shape.flatmap(lambda s: arrays((*map(int, more), *s), least))
     return st.builds(scaled, each, st.shared(POWERS, key="g"))

@@ -29,6 +29,8 @@ class Witness(NamedTuple):
     """What the rule is given beside the gradient, drawn anew for each step."""
     shape: tuple[int, ...] = SHAPE
     steps: int = STEPS
+    after: int = 0
+    """So many steps are taken before the first that is compared."""
     tolerance: float = 1e-12
 
 
@@ -50,8 +52,9 @@ def difference(witness):
         named = {k: {"w": x} if np.ndim(x) else x for k, x in given.items()}
         before, mine = mine, ours({"w": g.copy()}, **named)["w"]
         old, its = its, np.asarray(theirs(g.copy(), **given), np.float64)
-        worst = max(worst, float(np.abs((its - old) - (mine - before)).max()))
-        largest = max(largest, float(np.abs(mine - before).max()))
+        if t >= witness.after:
+            worst = max(worst, float(np.abs((its - old) - (mine - before)).max()))
+            largest = max(largest, float(np.abs(mine - before).max()))
     assert largest > 0, "nothing moved"
     return worst / largest
 
