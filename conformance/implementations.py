@@ -12,7 +12,7 @@ import numpy as np
 
 from goldstep.oracle import Arithmetic, pipeline
 from goldstep.oracle.replay import Make
-from goldstep.oracle.rounding import UNIT, numpy_dtype
+from goldstep.oracle.rounding import PRODUCTS, UNIT, numpy_dtype
 from goldstep.oracle.rules import FACTOR, readings
 
 from .mapping import MappingError, parse
@@ -66,6 +66,8 @@ class Implementation:
     """The type in which it computes between reading tensors and writing them, if not theirs."""
     state: str | Mapping[str, str] | None = None
     """The type of the state that it keeps, if not that of its tensors."""
+    products: str | Mapping[str, str] | None = None
+    """The type to which it rounds the operands of products of matrices, if not theirs."""
     flush: bool = True
     """Whether numbers below the normal ones may become zero."""
     capabilities: Collection[str] = ()
@@ -90,13 +92,12 @@ class Implementation:
         return True
 
     def arithmetic(self, dtype: str) -> Arithmetic:
-        scalar, compute, state = (
+        scalar, compute, state, products = (
             one if isinstance(one, str | None) else one.get(dtype)
-            for one in (self.scalar, self.compute, self.state)
+            for one in (self.scalar, self.compute, self.state, self.products)
         )
-        return Arithmetic(
-            dtype, scalar, self.iteration, compute=compute, state=state, flush=self.flush
-        )
+        more = {"compute": compute, "state": state, "products": products}
+        return Arithmetic(dtype, scalar, self.iteration, **more, flush=self.flush)
 
     def claim(self, rule: str) -> str:
         """What it claims to conform to, in words: `adam`, or `epsilon-hat`."""
@@ -206,6 +207,11 @@ def _import(module: str, name: str) -> Any:
         raise UnusableError(msg) from error
 
 
+def _types(*said: str | Mapping[str, str] | None) -> list[str | None]:
+    """All types that are declared, whether by tensor type or at once."""
+    return [t for one in said for t in (one.values() if isinstance(one, Mapping) else [one])]
+
+
 def _check(made: Implementation) -> None:
     """Raise UnusableError if an adapter declares what cannot be."""
     for rule, dialect in made.dialects.items():
@@ -220,12 +226,10 @@ def _check(made: Implementation) -> None:
                 f"{', '.join(known) or 'none'}"
             )
             raise UnusableError(msg)
-    declared = [*made.dtypes, made.iteration]
-    for one in (made.scalar, made.compute, made.state):
-        declared += one.values() if isinstance(one, Mapping) else [one]
-    for dtype in [d for d in declared if d is not None]:
-        if dtype not in UNIT:
-            msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(UNIT)}"
+    each = [*made.dtypes, made.iteration, *_types(made.scalar, made.compute, made.state)]
+    for declared, known in ((each, UNIT), (_types(made.products), PRODUCTS)):
+        for dtype in [d for d in declared if d is not None and d not in known]:
+            msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(known)}"
             raise UnusableError(msg)
     if unknown := set(made.capabilities) - CAPABILITIES.keys():
         there = ", ".join(CAPABILITIES)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import fnmatch
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from goldstep.oracle import ContractError
 
-from . import ledger, trajectories
+from . import cores, ledger, trajectories
 from .ask import Memory
 from .cases import asked, rules, worth
 from .implementations import EVERY, Implementation, UnusableError, claiming, implementation
@@ -188,6 +189,40 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
         raise pytest.UsageError(msg)
     metafunc.parametrize("question", questions, ids=ids)
+
+
+def _given(item: pytest.Item) -> dict[str, Any]:
+    called: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    return called
+
+
+def subject(item: pytest.Item) -> tuple[str, str] | None:
+    """The implementation and the rule that a test is about, if it is one of the suite's."""
+    for name, given in _given(item).items():
+        if name in {"adapter", "whole", "question"}:
+            made, rule = given[:2]
+            return made.name, getattr(rule, "rule", rule)
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rule by rule: is the adapter whole, is the optimizer, is every step."""
+    order = {about: i for i, about in enumerate(dict.fromkeys(map(subject, items)))}
+    items.sort(key=lambda item: order[subject(item)])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    parts = [list(part) for _, part in itertools.groupby(session.items, subject)]
+    mine = session.items and all(map(subject, session.items))
+    stopped = session.testsfailed or session.config.option.collectonly
+    if not mine or stopped or not cores.shared(session.config):
+        return None
+    workers = min(cores.cores(), len(parts))
+    if workers < 2:
+        return None
+    cores.run(session, parts, workers)
+    return True
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -32,6 +32,8 @@ ULPS = 256
 """How far, in units in the last place of the largest element, float64 may part the two."""
 EXACT = 1e-40
 """How far, relative to the largest element, they may be apart with 50 digits."""
+TURNED = 2.0**-20
+"""More than this of one column in another is no rounding, but a turn."""
 MATRICES = {"matrix", "gram"}
 """What is taken where products are those of matrices."""
 
@@ -473,11 +475,39 @@ def ulps(name: str) -> dict[str, float]:
             if point.stated:
                 said_of = in_digits(point.scope, functions).values(point.equation)
                 pairs = [
-                    (v, digits.Digits(x)) for v, x in zip(said_of, point.computed, strict=True)
+                    (sized(v, x).x, digits.Digits(x))
+                    for v, x in zip(said_of, point.computed, strict=True)
                 ]
-                worst = max(difference(sized(v, x).x, x) for v, x in pairs)
+                if turns_freely(point.equation):
+                    pairs = [(turned(v, x), x) for v, x in pairs]
+                worst = max(difference(v, x) for v, x in pairs)
                 found[point.tag] = max(found.get(point.tag, 0.0), worst * 2.0**52)
     return {tag: found[tag] for tag in plain.equations if tag in found}
+
+
+def turns_freely(equation: Equation) -> bool:
+    """Whether what an equation gives has columns whose signs are free, as a basis has."""
+    called = {node.args[0] for node in nodes(equation.right) if node.op == "call"}
+    every = called & set(spec.names("iterations"))
+    return any("gauge" in spec.load("iterations", name) for name in every)
+
+
+def turned(x: Any, like: digits.Digits) -> Any:
+    """A matrix, each column with the sign of the same column of another.
+
+    Of a basis whose columns are turned among themselves, as they may be within equal values, it is
+    what the other one's have in their span.
+    """
+    if like.ndim != 2:
+        return x
+    a, b = array(x), like.x
+    shared = a.T @ b
+    if difference(digits.Digits(a.T @ a), np.eye(a.shape[1])) > EXACT:
+        return digits.Digits(a * np.where(np.diag(shared) >= 0, 1, -1))
+    together = np.abs(shared) > TURNED
+    for _ in range(len(together)):  # what is turned with a column is turned with all of its own
+        together = (together @ together.T @ together) > 0
+    return digits.Digits(a @ np.where(together, shared, 0))
 
 
 def in_digits(scope: Scope, functions: Mapping[str, Callable[..., Any]]) -> Scope:

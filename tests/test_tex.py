@@ -27,6 +27,8 @@ READINGS = [(name, None) for name in EVERY] + DIALECTS
 IDS = [f"{name}-{reading}" if reading else name for name, reading in READINGS]
 SAYS_ONLY = 41
 """How many equations are not executed. It may only fall."""
+CONVERGED = {("shampoo", "coupled-newton")}
+"""Dialects that come to the same numbers by another way: their equations cannot be told apart."""
 DIVIDED = {"sam", "asam"}
 """Rules that divide by the norm of the gradients: where all are zero, 0 / 0, they say nothing."""
 EQUIVALENT = {
@@ -101,20 +103,21 @@ def test_a_dialect_says_otherwise_in_its_equations_as_in_its_lines(name, reading
     plain, other = certify.said(name), certify.said(name, reading)
     tags = [tag for tag in plain.code if plain.code[tag] != other.code[tag]]
     changed = [tag for tag in plain.tex if plain.tex[tag] != other.tex[tag]]
-    assert [t for t in tags if t not in plain.says_only] == [t for t in changed if t in tags]
+    executed = [tag for tag in changed if tag not in other.says_only]
+    assert [t for t in tags if t not in plain.says_only] == [t for t in executed if t in tags]
     assert changed
-    for tag in changed:
-        if tag not in other.says_only:
-            found = points(name, reading)[tag]
-            assert told(Point.otherwise, found, plain.tex[tag]), tag
+    for tag in executed:
+        found = points(name, reading)[tag]
+        apart = told(Point.otherwise, found, plain.tex[tag])
+        assert apart == ((name, reading) not in CONVERGED), tag
 
 
 def test_few_equations_are_in_words_only_and_never_more(capsys):
     only = [
-        (e["tag"], e["says-only"])
+        e["tag"]
         for kind, name in spec.every()
         for e in spec.load(kind, name)["equation"]
-        if "says-only" in e
+        if "says-only" in e or "says-only" in spec.load(kind, name)
     ]
     total = sum(len(spec.load(kind, name)["equation"]) for kind, name in spec.every())
     with capsys.disabled():

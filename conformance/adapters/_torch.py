@@ -15,20 +15,27 @@ from goldstep.oracle import pipeline
 torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
 
 scalar = "float64"  # Python's own numbers
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
 def tensor(x):
     """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
-    if x.dtype == ml_dtypes.bfloat16:
-        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
-    return torch.tensor(x)
+    x = x.copy()
+    if x.dtype == BFLOAT16:
+        return torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(x)
 
 
 def array(x):
     """An array of its own, of what is in a tensor."""
-    x = x.detach().clone()
+    return seen(x).copy()
+
+
+def seen(x):
+    """What is in a tensor, as an array that changes as it does."""
+    x = x.detach()
     if x.dtype == torch.bfloat16:
-        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return x.view(torch.int16).numpy().view(BFLOAT16)
     return x.numpy()
 
 
