@@ -192,7 +192,7 @@ def _moments(laid: dict[str, Any], kinds: str, arithmetic: Arithmetic) -> Iterat
             columns.append((group, slot, value[:, 0].astype(kind).tolist()))
             continue
         value += laid["rest"][:, part]
-        rows = (x.reshape(len(x), *shape) for x in (value, laid["error"][:, part]))
+        rows = [x.reshape(len(x), *shape) for x in (value, laid["error"][:, part])]
         host = kind == "host"
         found = [Bounded(arithmetic, v, e, host=host) for v, e in zip(*rows, strict=True)]
         columns.append((group, slot, found))

@@ -65,7 +65,7 @@ class Schedule:
     def __init__(self, rule, hyper, params):
         self.rule, self.hyper = rule, hyper
         self.name, x = next(iter(params.items()))
-        self.dtype = x.dtype
+        self.dtype = str(x.dtype).rpartition(".")[2]
         self.renew()
 
     def renew(self):
