@@ -232,7 +232,9 @@ class Truth:
             if not isinstance(x, Bounded):
                 return x
             with unbounded():
-                return float(x.value.astype(scalar)) if x.host else x.value.astype(dtype)
+                return (
+                    float(x.value.astype(scalar)) if x.host else np.asarray(x.value.astype(dtype))
+                )
 
         state = {
             g: {k: held(x, kept) for k, x in s.items()} for g, s in (moment.state or {}).items()
