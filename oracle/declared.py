@@ -15,6 +15,7 @@ WORDS = {
     "scalar": "computes host scalars in {}",
     "state": "keeps its state in {}",
     "compute": "computes in {}",
+    "products": "multiplies matrices in {}",
 }
 
 
@@ -53,6 +54,7 @@ def coarser(own: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
     What shows in the numbers that are kept comes first: it explains more.
     """
     same = {"scalar": own.scalar_dtype, "state": own.state, "compute": own.compute}
+    same |= {"products": own.products} if own.products else {}
 
     def other(**declared: str) -> Arithmetic:
         said = same | declared
@@ -69,6 +71,9 @@ def coarser(own: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
     if own.dtype == own.state == "float32":
         for dtype in ("float16", "bfloat16"):
             yield "state", dtype, other(state=dtype)
+    if own.compute == "float32" and not own.products:
+        for dtype in ("tf32", "bfloat16"):
+            yield "products", dtype, other(products=dtype)
 
 
 def kept_in(dtype: str, seen: Seen, slot: str | None) -> bool:
@@ -77,9 +82,11 @@ def kept_in(dtype: str, seen: Seen, slot: str | None) -> bool:
     Of what does not show, the slot "" and the state of an implementation that shows none, nothing
     speaks against it.
     """
+    if slot == "":
+        return True
     moments = [*seen.forced, *seen.free]
     shown = [x for m in moments for _, s, x in m.slots() if (s == slot if slot else s != THETA)]
     arrays = [np.asarray(x, np.float64) for x in shown if np.ndim(x)]
     as_such = numpy_dtype(dtype)
     kept = (np.array_equal(x.astype(as_such).astype(np.float64), x) for x in arrays)
-    return slot == "" or all(kept)
+    return all(kept)

@@ -63,7 +63,9 @@ class DoubleDouble(NDArrayOperatorsMixin):
             return
         self.high = np.float64(high)
         if low is None:  # what is longer than a double is parted
-            low = np.subtract(high, self.high) if np.all(np.isfinite(self.high)) else 0 * self.high
+            with np.errstate(invalid="ignore"):
+                low = np.subtract(high, self.high)
+            low = np.where(np.isfinite(self.high), low, 0.0)
         self.low = np.float64(low)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
@@ -94,6 +96,9 @@ class DoubleDouble(NDArrayOperatorsMixin):
 
     def __float__(self) -> float:
         return float(self.high)
+
+    def __bool__(self) -> bool:
+        return bool(self.high)
 
     def __repr__(self) -> str:
         return f"DoubleDouble({self.high!r}, {self.low!r})"
@@ -339,6 +344,11 @@ def reduced(operation: Callable[[Any, Any], DoubleDouble], empty: float | None) 
     return reduce
 
 
+def sort(a: DoubleDouble) -> DoubleDouble:
+    order = np.lexsort((a.low, a.high))
+    return DoubleDouble(*(np.take_along_axis(x, order, -1) for x in (a.high, a.low)))
+
+
 def _full_like(a: Any, fill: Any) -> DoubleDouble:
     one = DoubleDouble(fill)
     return DoubleDouble(np.full(np.shape(a), one.high), np.full(np.shape(a), one.low))
@@ -387,6 +397,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.max: reduced(larger, None),
     np.min: reduced(smaller, None),
     np.round: nearest,
+    np.sort: sort,
     np.full_like: _full_like,
     np.zeros_like: lambda a: _full_like(a, 0.0),
     np.shape: lambda a: a.shape,

@@ -99,6 +99,8 @@ class Truth:
         if called and not around and not stages.sampled:
             self.ways = list(near(arithmetic))
         self.layout = layout or Layout(case)
+        self.like = {slot: row["like"] for slot, row in stages.slots.items()}
+        """What each slot of the state is shaped like."""
         self.dtype = numpy_dtype(arithmetic.dtype)
         self.grads = [self._tensors(self.layout.join(g)) for g in case.grads]
         self.changes = [self._scalars(c) for c in case.changes]
@@ -208,7 +210,7 @@ class Truth:
 
     def _held(self, arrays: dict[str, Any]) -> dict[str, Any]:
         def exact(x: Any) -> Any:
-            if isinstance(x, float):
+            if type(x) is float:  # and no tensor without dimensions
                 return self.arithmetic.scalar(x)
             return x if isinstance(x, int) else self.arithmetic.tensor(x)
 

@@ -85,7 +85,7 @@ def test_a_function_is_exact_to_90_bits(function, data):
     assert abs(got - true) <= Fraction(2.0**-90) * max(abs(true), function is np.log)
 
 
-@EXAMPLES
+@settings(EXAMPLES, max_examples=40)
 @given(numbers(-40.0, 40.0), numbers(2.0**-10, 40.0))
 def test_angles_are_exact_to_90_bits(x, y):
     c, s = np.cos(x), np.sin(x)
@@ -134,6 +134,20 @@ def test_a_long_double_is_parted_without_loss():
     x = np.longdouble(1) / 3
     assert np.longdouble(DoubleDouble(x).high) + np.longdouble(DoubleDouble(x).low) == x
     assert not DoubleDouble(0.1).low
+    beside = DoubleDouble(np.array([x, np.inf, np.nan]))
+    assert beside.low.tolist() == [DoubleDouble(x).low, 0, 0]
+
+
+def test_numbers_are_sorted_by_both_parts():
+    x = DoubleDouble(np.array([2.0, 1.0, 1.0, -1.0]), np.array([0.0, 1e-20, -1e-20, 0.0]))
+    got = np.sort(x)
+    assert got.high.tolist() == [-1, 1, 1, 2]
+    assert got.low.tolist() == [0, -1e-20, 1e-20, 0]
+
+
+def test_only_zero_is_false():
+    assert DoubleDouble(1.0)
+    assert not DoubleDouble(0.0)
 
 
 def test_what_is_no_number_has_no_low_part():

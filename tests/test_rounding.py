@@ -1,6 +1,7 @@
 """The bound is sound: no legal arithmetic leaves it. And it is sharp: some come close."""
 
 import ast
+import dataclasses
 import functools
 import itertools
 import math
@@ -1065,19 +1066,48 @@ def test_every_operation_of_the_vocabulary_is_bounded():
     assert not said
 
 
+SMALL = ("scalar", "column", "wide", "empty", "all", "factor")
+"""The tensors of a small case: one of each kind of shape, a vector of all, or a schedule's."""
+
+
+def small(rule, steps):
+    """The first steps of a case of the suite, on a few of its tensors, all of which have gradients.
+
+    Where rounding may turn nothing, it is one in which nothing is near to turning.
+    """
+    among = [c for c in cases(rule) if "/amplified" in c.id and "absences" not in c.id]
+    case = among[0]
+    names = [name for name in case.params if name in SMALL]
+
+    def few(tensors):
+        return {
+            k: {name: x[name] for name in names} if isinstance(x, dict) else x
+            for k, x in tensors.items()
+        }
+
+    return dataclasses.replace(
+        case,
+        params={name: case.params[name] for name in names},
+        grads=[{name: g[name] for name in names} for g in case.grads[:steps]],
+        changes=case.changes[:steps],
+        given=[few(given) for given in case.given[:steps]],
+    )
+
+
 @pytest.mark.parametrize("rule", rules())
 def test_every_dialect_and_trap_runs_on_arrays_with_errors(rule):
-    case = problem(rule, "amplified", 0, steps=2, n=64 + 8)
-    if pipeline(rule).matrices_only:
-        grads = [{"a": g["a"]} for g in case.grads]
-        given = list(draw(pipeline(rule), grads)) if pipeline(rule).given else ()
-        case = Case(case.id, rule, case.hyper, {"a": case.params["a"]}, grads, case.changes, given)
+    case = small(rule, steps=2)
     for name in tried(rule) | {*pipeline(rule).rules} - {ROUTE}:
-        for said in readings(name):
+        for said, reading in readings(name).items():
+            judged = False
             for moment in Truth(case, FLOAT32, {name: said}, Layout(case, apart=True)).free():
                 for _, slot, x in moment.slots():
-                    assert isinstance(x, int | float) or np.isfinite(x.value).all(), (said, slot)
-                    assert isinstance(x, int | float) or not np.isnan(x.error).any(), (said, slot)
+                    if isinstance(x, Bounded):
+                        bound = np.isfinite(x.error)
+                        assert np.isfinite(x.value[bound]).all(), (said, slot)
+                        judged = judged or bound.any()
+            # A mistake may leave the numbers there are: then it has no bound.
+            assert judged or "seen" in reading, said
 
 
 # Where a long double is no longer than a double, the truth is two doubles.
@@ -1102,7 +1132,7 @@ def test_truth_in_float64_is_a_long_double_or_two_doubles(monkeypatch):
 @LONG
 @pytest.mark.parametrize("rule", rules())
 def test_both_ways_give_the_same_truth(rule, monkeypatch):
-    case = next(c for c in cases(rule) if "/amplified" in c.id)
+    case = small(rule, steps=4)
     long = Truth(case, Arithmetic("float64"))
     # The bound of an arithmetic that rounds as a long double does.
     fine = Arithmetic("float64")
@@ -1111,23 +1141,28 @@ def test_both_ways_give_the_same_truth(rule, monkeypatch):
     double = Truth(case, Arithmetic("float64"))
     assert double.arithmetic.truth is DoubleDouble
     monkeypatch.undo()
-    golden = long.golden()[:4]
+    golden = long.golden()
     runs = [truth.forced(golden) for truth in (long, double, Truth(case, fine))]
+    # Iterations are not bounded so finely. Their errors are spreads, of copies that the shorter
+    # type rounds as well, so that it is the size of all that is the same.
+    iterated = any(spec.kind_of(r) == "iterations" for r in pipeline(rule).rules)
     compared = 0
     for moments in zip(*runs, strict=True):
         for (_, slot, x), (_, _, y), (_, _, bound) in zip(
             *(m.slots() for m in moments), strict=True
         ):
-            if isinstance(x, int):
+            if isinstance(x, int | float):
                 assert x == y
                 continue
-            two = DoubleDouble(y.value)
+            two = y.value
+            assert isinstance(two, DoubleDouble), slot
             off = abs(np.asarray(two.high - x.value, np.float64) + two.low)
-            if any(spec.kind_of(r) == "iterations" for r in pipeline(rule).rules):
-                # These are not bounded so finely.
-                assert (off <= 2.0**-40 * np.abs(two.high).max(initial=0)).all(), slot
+            room = 2.0**-40 * np.abs(two.high).max(initial=0) if iterated else bound.error
+            assert (off <= room).all(), slot
+            if iterated:
+                x_size, y_size = np.linalg.norm(x.error), np.linalg.norm(y.error)
+                assert abs(x_size - y_size) <= 0.1 * x_size, slot
             else:
-                assert (off <= bound.error).all(), slot
-            np.testing.assert_allclose(x.error, y.error, rtol=1e-3, err_msg=slot)
+                np.testing.assert_allclose(x.error, y.error, rtol=1e-3, err_msg=slot)
             compared += off.size
     assert compared

@@ -1,7 +1,7 @@
 """timm, beside whatever torchvision there is.
 
-Of torchvision timm's optimizers need nothing, but `import timm` needs its operators to be
-declared, and a wheel built for CUDA declares none beside a torch built for CPU.
+Of torchvision timm's optimizers need nothing, but `import timm` needs its operators to be declared,
+and a wheel built for CUDA declares none beside a torch built for CPU.
 """
 
 import torch

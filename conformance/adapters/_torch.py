@@ -15,20 +15,40 @@ from goldstep.oracle import pipeline
 torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
 
 scalar = "float64"  # Python's own numbers
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
 def tensor(x):
     """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
-    if x.dtype == ml_dtypes.bfloat16:
-        return torch.tensor(x.view(np.int16)).view(torch.bfloat16)
-    return torch.tensor(x)
+    if hasattr(x, "__dlpack__") and not isinstance(x, np.ndarray):
+        return shared(x).clone()
+    x = np.array(x)
+    if x.dtype == BFLOAT16:
+        return torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(x)
+
+
+def shared(x):
+    """A tensor of what is in an array of another library, where it is, and not copied."""
+    return torch.from_dlpack(x)
 
 
 def array(x):
     """An array of its own, of what is in a tensor."""
-    x = x.detach().clone()
+    return copied(seen(x))
+
+
+def copied(x):
+    return x.copy() if isinstance(x, np.ndarray) else x.clone()
+
+
+def seen(x):
+    """What is in a tensor, as an array that changes as it does; on a GPU it is a tensor still."""
+    x = x.detach()
+    if x.device.type != "cpu":
+        return x
     if x.dtype == torch.bfloat16:
-        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return x.view(torch.int16).numpy().view(BFLOAT16)
     return x.numpy()
 
 
@@ -92,7 +112,7 @@ class State(Params):
 
     def _held(self, name, p, slot, key):
         found = read(self.optimizer, p, slot, key)
-        return self.begun[name][slot].copy() if found is None else found
+        return copy.deepcopy(self.begun[name][slot]) if found is None else found
 
     def load(self, params, state):
         with torch.no_grad():
@@ -110,7 +130,7 @@ class State(Params):
                     elif slot == "t":
                         held[entry] = x if where == "int" else torch.tensor(float(x))
                     else:
-                        held[entry] = tensor(np.asarray(x))
+                        held[entry] = tensor(x)
 
 
 def read(optimizer, p, slot, key):
@@ -144,7 +164,9 @@ class Class:
             return Params(self.found, self.mapping.values, hyper, params)
         step = State(self.found, self.mapping.values, hyper, params)
         step.keys, step.idle = self.keys, self.idle
-        step.begun = reference(rule, hyper, {k: x.copy() for k, x in params.items()}).state()
+        step.begun = reference(
+            rule, hyper, {k: array(tensor(x)) for k, x in params.items()}
+        ).state()
         return step
 
     def _look(self):
