@@ -15,7 +15,7 @@ from goldstep.oracle import ContractError
 from . import cores, ledger, trajectories
 from .ask import Memory
 from .cases import asked, rules, worth
-from .implementations import EVERY, Implementation, UnusableError, claiming, implementation
+from .implementations import EVERY, Implementation, UnusableError, at, claiming, implementation
 from .ledger import Entry, LedgerError
 from .report import WRITERS, badge, report, summary, write
 from .whole import checks
@@ -57,6 +57,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="claim a dialect, as in adam=epsilon-hat, beside what the adapter claims",
     )
     group.addoption(
+        "--xp",
+        metavar="LIBRARY[:DEVICE]",
+        help="ask with arrays of this library and compare there: cupy, torch:cuda; numpy if unsaid",
+    )
+    group.addoption(
         "--no-cache",
         dest="cache",
         action="store_false",
@@ -93,6 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         rules, claims = config.option.rule, dict(_claim(c) for c in config.option.dialect)
         made = [implementation(name, rules) for name in config.option.impl]
+        made = [at(one, config.option.xp) if config.option.xp else one for one in made]
         config.stash[ASKED] = [claiming(one, claims) for one in made]
         trajectories.names()
     except (UnusableError, ContractError, ValueError) as error:

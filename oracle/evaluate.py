@@ -13,6 +13,7 @@ array([1.5, 2.5])
 """
 
 import difflib
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
@@ -87,7 +88,9 @@ class Scope:
     def __getitem__(self, key: tuple[str, int | None]) -> Any:
         return self.table[key[0]][key[1]].x
 
-    def key(self, tex: str) -> str:
+    @staticmethod
+    @functools.cache
+    def key(tex: str) -> str:
         """The name under which a declared symbol stands in the table."""
         base, primes, parts = symbol(tex).args
         labels = [label(p) for p in parts if label(p) != "t"]

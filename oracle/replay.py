@@ -342,7 +342,7 @@ def implementation(meant: Readings | None = None) -> Make:
     made = functools.partial(make, meant=meant)
 
     def begin(rule: str, hyper: Hyper, params: Tensors) -> Step:
-        coarse = any(x.dtype.itemsize < 4 for x in params.values())
+        coarse = any(str(x.dtype).endswith("float16") for x in params.values())
         return Rounded(made, rule, hyper, params) if coarse else made(rule, hyper, params)
 
     return begin

@@ -210,7 +210,7 @@ class Truth:
 
     def _held(self, arrays: dict[str, Any]) -> dict[str, Any]:
         def exact(x: Any) -> Any:
-            if isinstance(x, float):
+            if type(x) is float:  # and no tensor without dimensions
                 return self.arithmetic.scalar(x)
             return x if isinstance(x, int) else self.arithmetic.tensor(x)
 

@@ -86,7 +86,7 @@ class Schedule(Timed):
     def __init__(self, rule, hyper, params):
         self.rule, self.hyper = rule, hyper
         self.name, x = next(iter(params.items()))
-        self.dtype = x.dtype
+        self.dtype = str(x.dtype).rpartition(".")[2]
         self.renew()
 
     def renew(self):

@@ -61,6 +61,7 @@ WITNESSES = [
         muon_clip,
         hyper={"share": 0.5},
         given=lambda random: {"logits": 4.0 ** random.integers(-2, 3, size=(5, 1))},
+        of="qk_clip",
     ),
     row(
         "ademamix",
