@@ -141,7 +141,7 @@ def _judged(truth: Truth, seen: Seen, starts: list[Moment], place: Place | None)
     if seen.forced:
         runs = [("teacher-forced", seen.forced, lambda: truth.forced(starts)), *runs]
     for mode, moments, true in runs:
-        lost = mode == "free-running" and truth.case.pipeline.diverges
+        lost = mode == "free-running" and may_be_lost(truth)
         wants = list(true())
         most = at_once(truth.layout, moments, wants, lost=lost, place=place)
         if most is not None and most <= 1:
@@ -209,6 +209,15 @@ def stacked(column: list[Any], ndim: int) -> Any:
     return Bounded(first.arithmetic, *laid) if isinstance(first, Bounded) else laid[0]
 
 
+def may_be_lost(truth: Truth) -> bool:
+    """Whether a run may come to where its truth has no bound any more.
+
+    It may in float32, where a direction can nearly vanish of which the length or the sign is asked:
+    in float64 the same run is judged to its end.
+    """
+    return truth.case.pipeline.diverges or truth.arithmetic.dtype != "float64"
+
+
 def curves(truth: Truth, seen: Seen) -> dict[str, list[float | None]]:
     """The largest error over its bound at each step, by mode; None where it is not a number."""
     found: dict[str, list[float | None]] = {}
@@ -216,7 +225,7 @@ def curves(truth: Truth, seen: Seen) -> dict[str, list[float | None]]:
     if seen.forced:
         runs = [("teacher-forced", seen.forced, lambda: truth.forced(truth.golden())), *runs]
     for mode, moments, true in runs:
-        lost = mode == "free-running" and truth.case.pipeline.diverges
+        lost = mode == "free-running" and may_be_lost(truth)
         found[mode] = []
         for got, want in zip(moments, true(), strict=True):
             try:

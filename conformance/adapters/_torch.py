@@ -94,7 +94,8 @@ class Params:
 class State(Params):
     """Level 2. `keys` says by slot which entry of the state of a parameter it is.
 
-    A count is a tensor, but in `int:step` a number, and in `group:step` one of the whole group.
+    A count is a tensor, but in `int:step` a number, and in `group:step` or `tensor of group:step`
+    one of the whole group.
     """
 
     keys: dict[str, str]
@@ -123,8 +124,9 @@ class State(Params):
                 for slot, key in self.keys.items():
                     where, _, entry = key.rpartition(":")
                     x = state[name][slot]
-                    if where == "group":
-                        self.optimizer.param_groups[0][entry] = x
+                    if where.endswith("group"):
+                        count = torch.tensor(float(x)) if where != "group" else x
+                        self.optimizer.param_groups[0][entry] = count
                     elif slot == "t":
                         held[entry] = x if where == "int" else torch.tensor(float(x))
                     else:
@@ -134,7 +136,7 @@ class State(Params):
 def read(optimizer, p, slot, key):
     """One slot of the state of a parameter; None where it is not there yet."""
     where, _, entry = key.rpartition(":")
-    held = (optimizer.param_groups[0] if where == "group" else optimizer.state[p]).get(entry)
+    held = (optimizer.param_groups[0] if where.endswith("group") else optimizer.state[p]).get(entry)
     if slot == "t":
         return 0 if held is None else int(held)
     return None if held is None else array(held)
@@ -191,7 +193,7 @@ class Class:
                 [k for k, row in rows.items() if row["like"] == like], entries[like]
             ).items()
         }
-        if any(key.startswith("group:") for key in keys.values()):
+        if any("group:" in key for key in keys.values()):
             self.capabilities.discard("absences")  # one count for all
         if missing := [slot for slot in rows if slot not in keys]:
             return None, f"no entry of its state is known to be {', '.join(missing)}"
@@ -221,6 +223,8 @@ def kinds(held, group, shape):
     """The entries of a state after three steps: those of the parameter's shape, and the counts."""
     theta = {k: k for k, x in held.items() if torch.is_tensor(x) and x.shape == shape}
     counts = {k: f"group:{k}" for k, x in group.items() if type(x) is int and x == 3}
+    of_tensors = [k for k, x in group.items() if torch.is_tensor(x) and x.ndim == 0 and x == 3]
+    counts |= {k: f"tensor of group:{k}" for k in of_tensors}
     for k, x in held.items():
         if k not in theta and np.ndim(x) == 0 and x is not None and int(x) == 3:
             counts[k] = k if torch.is_tensor(x) else f"int:{k}"

@@ -162,6 +162,43 @@ WITNESSES = [
         shape=(4, 2, 3),
     ),
     row("adafactor_momentum", "optax.adafactor", adafactor, dialect="two-largest-axes"),
+    row("sgd", "optax.sgd", lambda h: optax.sgd(h["lr"])),
+    row(
+        "heavy_ball",
+        "optax.trace after scale_by_learning_rate",
+        lambda h: optax.chain(optax.scale_by_learning_rate(h["lr"]), optax.trace(h["momentum"])),
+    ),
+    row(
+        "nesterov",
+        "optax.trace after scale_by_learning_rate, nesterov=True",
+        lambda h: optax.chain(
+            optax.scale_by_learning_rate(h["lr"]), optax.trace(h["momentum"], nesterov=True)
+        ),
+    ),
+    row("signsgd", "optax.sign_sgd", lambda h: optax.sign_sgd(h["lr"])),
+    row("signum", "optax.signum", lambda h: optax.signum(h["lr"], h["beta"])),
+    row(
+        "adagrad",
+        "optax.adagrad",
+        lambda h: optax.adagrad(h["lr"], h["initial_accumulator"], h["eps"]),
+        dialect="epsilon-inside-the-root",
+    ),
+    row(
+        "adamw",
+        "optax.adamw",
+        lambda h: optax.adamw(**betas(h), weight_decay=h["weight_decay"]),
+    ),
+    row(
+        "lion",
+        "optax.lion",
+        lambda h: optax.lion(h["lr"], h["beta1"], h["beta2"], weight_decay=h["weight_decay"]),
+    ),
+    row(
+        "rmsprop",
+        "optax.rmsprop",
+        lambda h: optax.rmsprop(h["lr"], h["rho"], h["eps"]),
+        dialect="epsilon-inside-the-root",
+    ),
     row(
         "sm3",
         "optax.sm3",
