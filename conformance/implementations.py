@@ -257,9 +257,9 @@ def _check(made: Implementation) -> None:
                 f"{', '.join(known) or 'none'}"
             )
             raise UnusableError(msg)
-    each = [*made.dtypes, made.iteration, *_types(made.scalar, made.compute, made.state)]
-    for declared, known in ((each, UNIT), (_types(made.products), PRODUCTS)):
-        for dtype in [d for d in declared if d is not None and d not in known]:
+    types = [*made.dtypes, made.iteration, *_types(made.scalar, made.compute, made.state)]
+    for said, known in ((types, UNIT), (_types(made.products), PRODUCTS)):
+        for dtype in [d for d in said if d is not None and d not in known]:
             msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(known)}"
             raise UnusableError(msg)
     if unknown := set(made.capabilities) - CAPABILITIES.keys():

@@ -90,7 +90,8 @@ def checked(params: Tensors, like: Tensors, dtype: np.dtype[Any]) -> None:
 
 def joined_state(truth: Truth, state: Slots, xp: Any = np) -> Slots:
     """The state side by side by group; slots that the specification does not know are left out."""
-    layout, joined = truth.layout, {}
+    layout = truth.layout
+    joined: Slots = {}
     for group, names in layout.groups.items():
         if missing := [n for n in names if n not in state]:
             msg = f"state() has nothing for {missing[0]!r}; it has {sorted(state)}"

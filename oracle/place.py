@@ -84,6 +84,17 @@ class Place:
         return xp.max(xp.where(xp.isfinite(bound), ratio, xp.zeros_like(off)))
 
 
+def described(place: Place) -> str:
+    """The device that a place is, in words."""
+    if array_api_compat.is_cupy_namespace(place.xp):
+        device = place.xp.cuda.Device()
+        said = place.xp.cuda.runtime.getDeviceProperties(device.id)["name"]
+        return said.decode() if isinstance(said, bytes) else str(said)
+    if array_api_compat.is_torch_namespace(place.xp) and "cuda" in place.name:
+        return str(place.xp.cuda.get_device_name())
+    return "the CPU"
+
+
 def namespace(library: str) -> ModuleType:
     """The namespace of an array library, by the name that it is imported by."""
     try:
