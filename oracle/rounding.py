@@ -77,6 +77,9 @@ def fits(value: Number, unit: float) -> bool:
     return bool(np.ldexp(mantissa, -round(math.log2(unit))) % 1 == 0)
 
 
+MANY = 1 << 10
+"""Of so many numbers it is worth asking for the smallest, before anything is done with each."""
+
 BEYOND = "the truth leaves the range of {}: such a case judges nothing"
 
 
@@ -320,6 +323,8 @@ def plain(x: Any) -> Any:
 
 def size(x: Any) -> Any:
     """The absolute value, as precise as an error has to be; a new array."""
+    if isinstance(x, DoubleDouble):
+        return abs(x.high)
     if x.dtype == np.float64:
         return abs(x)
     y = x.astype(np.float64)
@@ -355,8 +360,9 @@ class Arithmetic:
         self.dtype, self.iteration = dtype, iteration or dtype
         self.scalar_dtype = scalar or ("float32" if narrow(dtype) else dtype)
         self.compute, self.state, self.flush = compute or dtype, state or dtype, flush
-        # Truth is rounded too, 2048 times less than float64 at least.
+        # Truth is rounded too, 2048 times less than float64 at least; `number` is that of the host.
         self.truth: Any = extended() if dtype == "float64" else np.float64
+        self.number = self.truth
         own = roundoff(self.truth)
         self.unit, self.scalar_unit = UNIT[self.compute] + own, UNIT[self.scalar_dtype] + own
         # What is not flushed is still rounded, by half the distance of the smallest numbers.
@@ -396,6 +402,15 @@ class Arithmetic:
         )
         return Bounded(self, x.value, x.error + own)
 
+    def long(self) -> "Arithmetic":
+        """The same, for long arrays: their truth is two doubles in the place of a long double, of
+        which processors compute but one at a time.
+        """
+        found = copy.copy(self)
+        if self.truth is np.longdouble:
+            found.truth = DoubleDouble
+        return found
+
     def parts(self) -> tuple["Arithmetic", "Arithmetic", "Arithmetic"]:
         """Where only tensors are rounded, only scalars on the host, or what is small is flushed.
 
@@ -415,7 +430,7 @@ class Arithmetic:
         if isinstance(x, Bounded):
             return x
         if x not in self.scalars:
-            given = Bounded(self, self.truth(x), 0.0, host=True)
+            given = Bounded(self, self.number(x), 0.0, host=True)
             exact = fits(x, UNIT[self.scalar_dtype])
             self.scalars[x] = given if exact else self.rounded(given.value, given.error, host=True)
         return self.scalars[x]
@@ -447,11 +462,14 @@ class Arithmetic:
         if not most.max(initial=0) <= HUGE[self.dtype]:
             error = self._beyond(most, error)
         most += error
-        own = np.minimum(most, self.tiny)
-        most *= self.unit
-        own += most
-        own += error
-        return Bounded(self, value, own)
+        if np.size(most) > MANY and most.min() * self.unit > 2.0**54 * self.tiny:
+            most *= self.unit  # and the smallest numbers would be lost in it
+        else:
+            flushed = np.minimum(most, self.tiny)
+            most *= self.unit
+            most += flushed
+        most += error
+        return Bounded(self, value, most)
 
     def _on_the_host(self, value: Any, error: float) -> Bounded:
         magnitude = abs(float(value))
@@ -506,6 +524,8 @@ class Arithmetic:
         value, a, e = np.sqrt(x.value), plain(x.value), x.error
         gap = np.sqrt(np.maximum(a - e, 0))
         gap += plain(value)
+        if np.all(e < a):
+            return self.rounded(value, e / gap, host=x.host)
         error = np.divide(e, gap, out=np.sqrt(e, out=np.empty_like(gap)), where=e < a)
         return self.rounded(value, error, host=x.host)
 
