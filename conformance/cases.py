@@ -243,6 +243,8 @@ def draw(stages: Pipeline, grads: Sequence[Gradients]) -> Iterator[Given]:
         return np.abs(x) + 2.0**-8 if draw == "positive" else x
 
     def like(name: str, g: Any, t: int, row: dict[str, Any]) -> Any:
+        if row["like"] == "rows":
+            return drawn(row["draw"], (len(g), 1))
         many = row["like"].removesuffix("theta").rstrip("*")
         n = int(many or 1)
         if row["draw"] == "gradient":  # those of the steps that follow

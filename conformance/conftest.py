@@ -2,9 +2,8 @@
 
 import pytest
 
-from goldstep.conformance import plugin
+from goldstep.conformance import door
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    if not pluginmanager.is_registered(plugin):
-        pluginmanager.register(plugin, plugin.NAME)
+    door.enter(pluginmanager)

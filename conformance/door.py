@@ -4,7 +4,19 @@ Any project's pytest loads it. It adds no option and imports nothing of goldstep
 line names the package `goldstep.conformance`.
 """
 
+import os
+
 import pytest
+
+
+def enter(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the suite, once."""
+    # Before NumPy is imported: threads for matrices as small as these only stand in the way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from goldstep.conformance import plugin  # noqa: PLC0415
+
+    if not pluginmanager.is_registered(plugin):
+        pluginmanager.register(plugin, plugin.NAME)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -12,7 +24,4 @@ def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> None:
     if any(str(arg).startswith("goldstep.conformance") for arg in args):
-        from goldstep.conformance import plugin  # noqa: PLC0415
-
-        if not early_config.pluginmanager.is_registered(plugin):
-            early_config.pluginmanager.register(plugin, plugin.NAME)
+        enter(early_config.pluginmanager)

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from goldstep.oracle import Arithmetic, pipeline
+from goldstep.oracle import Arithmetic, Truth, observe, pipeline
+from goldstep.oracle.observe import Seen
+from goldstep.oracle.place import Place, asked
 from goldstep.oracle.replay import Make
-from goldstep.oracle.rounding import UNIT, numpy_dtype
+from goldstep.oracle.rounding import PRODUCTS, UNIT, numpy_dtype
 from goldstep.oracle.rules import FACTOR, readings
 
 from .mapping import MappingError, parse
@@ -66,12 +68,24 @@ class Implementation:
     """The type in which it computes between reading tensors and writing them, if not theirs."""
     state: str | Mapping[str, str] | None = None
     """The type of the state that it keeps, if not that of its tensors."""
+    products: str | Mapping[str, str] | None = None
+    """The type to which it rounds the operands of products of matrices, if not theirs."""
     flush: bool = True
     """Whether numbers below the normal ones may become zero."""
     capabilities: Collection[str] = ()
     """Which of `CAPABILITIES` it has; docs/implementers.md says what each one takes."""
     notes: Collection[str] = ()
     """What the report says of it beside its name: how its hyper-parameters were mapped."""
+    place: Place | None = None
+    """Where it is asked, if not with arrays of NumPy. `make` takes and gives those even so."""
+    there: Make | None = None
+    """Its `make` as it is asked there: arrays of NumPy go in, and its own come out."""
+
+    def seen(self, truth: Truth, *, free: bool) -> Seen:
+        """What it does with a case, in arrays of where it is asked."""
+        if self.place is None or self.there is None:
+            return observe(truth, self.make, free=free)
+        return observe(truth, self.there, free=free, xp=self.place.xp)
 
     def offers(self, rule: str, dtype: str) -> bool:
         """Whether it offers a rule; what breaks in another way than saying so is found later."""
@@ -90,13 +104,12 @@ class Implementation:
         return True
 
     def arithmetic(self, dtype: str) -> Arithmetic:
-        scalar, compute, state = (
+        scalar, compute, state, products = (
             one if isinstance(one, str | None) else one.get(dtype)
-            for one in (self.scalar, self.compute, self.state)
+            for one in (self.scalar, self.compute, self.state, self.products)
         )
-        return Arithmetic(
-            dtype, scalar, self.iteration, compute=compute, state=state, flush=self.flush
-        )
+        more = {"compute": compute, "state": state, "products": products}
+        return Arithmetic(dtype, scalar, self.iteration, **more, flush=self.flush)
 
     def claim(self, rule: str) -> str:
         """What it claims to conform to, in words: `adam`, or `epsilon-hat`."""
@@ -126,7 +139,8 @@ def declared(found: Any, name: str) -> Implementation:
     if not callable(getattr(found, "make", None)):
         msg = f"--impl={name}: {found!r} has no function make(rule, hyper, params)"
         raise UnusableError(msg)
-    said = {k: getattr(found, k) for k in Implementation.__dataclass_fields__ if hasattr(found, k)}
+    fields = Implementation.__dataclass_fields__.keys() - {"place", "there"}
+    said = {k: getattr(found, k) for k in fields if hasattr(found, k)}
     made = Implementation(**(said | {"name": name}))
     _check(made)
     return made
@@ -137,6 +151,24 @@ def claiming(made: Implementation, dialects: Mapping[str, str]) -> Implementatio
     claimed = dataclasses.replace(made, dialects={**made.dialects, **dialects})
     _check(claimed)
     return claimed
+
+
+def at(made: Implementation, name: str) -> Implementation:
+    """The same, asked with the arrays of `--xp=NAME`. Raises UnusableError."""
+    if made.name.startswith("cmd:"):
+        msg = f"--xp={name}: {made.name} is a program of its own, which takes no arrays of ours"
+        raise UnusableError(msg)
+    try:
+        place = Place(name)
+    except (ModuleNotFoundError, ValueError, RuntimeError) as error:
+        msg = f"--xp={name}: {error}"
+        raise UnusableError(msg) from error
+    back, there = (asked(made.make, place, there=stays) for stays in (False, True))
+    dtypes = [d for d in made.dtypes if d in DTYPES]
+    notes = [*made.notes, f"arrays of {name}"]
+    return dataclasses.replace(
+        made, make=back, dtypes=dtypes, notes=notes, place=place, there=there
+    )
 
 
 def _without_adapter(door: str, text: str, name: str, rules: Collection[str]) -> Any:
@@ -206,6 +238,11 @@ def _import(module: str, name: str) -> Any:
         raise UnusableError(msg) from error
 
 
+def _types(*said: str | Mapping[str, str] | None) -> list[str | None]:
+    """All types that are declared, whether by tensor type or at once."""
+    return [t for one in said for t in (one.values() if isinstance(one, Mapping) else [one])]
+
+
 def _check(made: Implementation) -> None:
     """Raise UnusableError if an adapter declares what cannot be."""
     for rule, dialect in made.dialects.items():
@@ -220,12 +257,10 @@ def _check(made: Implementation) -> None:
                 f"{', '.join(known) or 'none'}"
             )
             raise UnusableError(msg)
-    declared = [*made.dtypes, made.iteration]
-    for one in (made.scalar, made.compute, made.state):
-        declared += one.values() if isinstance(one, Mapping) else [one]
-    for dtype in [d for d in declared if d is not None]:
-        if dtype not in UNIT:
-            msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(UNIT)}"
+    types = [*made.dtypes, made.iteration, *_types(made.scalar, made.compute, made.state)]
+    for said, known in ((types, UNIT), (_types(made.products), PRODUCTS)):
+        for dtype in [d for d in said if d is not None and d not in known]:
+            msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(known)}"
             raise UnusableError(msg)
     if unknown := set(made.capabilities) - CAPABILITIES.keys():
         there = ", ".join(CAPABILITIES)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import fnmatch
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,10 +12,10 @@ import pytest
 
 from goldstep.oracle import ContractError
 
-from . import ledger, trajectories
+from . import cores, ledger, trajectories
 from .ask import Memory
 from .cases import asked, rules, worth
-from .implementations import EVERY, Implementation, UnusableError, claiming, implementation
+from .implementations import EVERY, Implementation, UnusableError, at, claiming, implementation
 from .ledger import Entry, LedgerError
 from .report import WRITERS, badge, report, summary, write
 from .whole import checks
@@ -56,6 +57,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="claim a dialect, as in adam=epsilon-hat, beside what the adapter claims",
     )
     group.addoption(
+        "--xp",
+        metavar="LIBRARY[:DEVICE]",
+        help="ask with arrays of this library and compare there: cupy, torch:cuda; numpy if unsaid",
+    )
+    group.addoption(
         "--no-cache",
         dest="cache",
         action="store_false",
@@ -92,6 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         rules, claims = config.option.rule, dict(_claim(c) for c in config.option.dialect)
         made = [implementation(name, rules) for name in config.option.impl]
+        made = [at(one, config.option.xp) if config.option.xp else one for one in made]
         config.stash[ASKED] = [claiming(one, claims) for one in made]
         trajectories.names()
     except (UnusableError, ContractError, ValueError) as error:
@@ -188,6 +195,41 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
         raise pytest.UsageError(msg)
     metafunc.parametrize("question", questions, ids=ids)
+
+
+def _given(item: pytest.Item) -> dict[str, Any]:
+    called: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    return called
+
+
+def subject(item: pytest.Item) -> tuple[str, str] | None:
+    """The implementation and the rule that a test is about, if it is one of the suite's."""
+    for name, given in _given(item).items():
+        # Of what nothing is asked pytest keeps one item, which is given nothing.
+        if name in {"adapter", "whole", "question"} and isinstance(given, tuple):
+            made, rule = given[:2]
+            return made.name, getattr(rule, "rule", rule)
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rule by rule: is the adapter whole, is the optimizer, is every step."""
+    order = {about: i for i, about in enumerate(dict.fromkeys(map(subject, items)))}
+    items.sort(key=lambda item: order[subject(item)])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    parts = [list(part) for _, part in itertools.groupby(session.items, subject)]
+    mine = session.items and all(map(subject, session.items))
+    stopped = session.testsfailed or session.config.option.collectonly
+    if not mine or stopped or not cores.shared(session.config):
+        return None
+    workers = min(cores.cores(), len(parts))
+    if workers < 2:
+        return None
+    cores.run(session, parts, workers)
+    return True
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

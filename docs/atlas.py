@@ -38,6 +38,7 @@ def small(report):
                 "cases": len(cases),
                 "checks": sum(bool(r.get("check")) and r["status"] == "conforms" for r in own),
                 "worst": float(f"{max(ratios):.3g}") if ratios else None,
+                "dtypes": {d: _within(cases, d) for d in dict.fromkeys(r["dtype"] for r in cases)},
                 "failing": [_name(r) for r in bad],
                 "verdicts": sorted({r["verdict"] or r["message"].split("\n")[0] for r in bad}),
                 "smallest": _smallest(made["name"], rule, bad),
@@ -51,6 +52,14 @@ def small(report):
                 "rules": rules,
             },
         )
+
+
+def _within(cases, dtype):
+    """How many cases there are in a type, how many differ, and how near the others come."""
+    own = [r for r in cases if r["dtype"] == dtype]
+    near = [float(r["ratio"]) for r in own if r["status"] == "conforms"]
+    worst = float(f"{max(near):.3g}") if near else None
+    return {"cases": len(own), "differ": len(own) - len(near), "worst": worst}
 
 
 def _name(row):

@@ -144,28 +144,42 @@ def page(kind: str, name: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+ILL = 1e6
+"""So many units are no rounding of the line's own: what is computed magnifies that of its input."""
+
+
 def certificate(name: str, s: dict[str, Any]) -> list[str]:
     """What was measured of a rule's equations, and of rounding."""
     measured = certificates.stored(name)
     if measured is None:
         return []
     only = [e["tag"] for e in s["equation"] if "says-only" in e]
-    what = (
-        "Every equation was [computed](../tex.md) with 50 digits, beside its line in float64 on the same inputs. "
-        "The difference is in units in the last place of the largest element."
-    )
-    said = [f"In words only: {', '.join(only)}."] if only else []
+    parts, values, units = ["## Certificate"], measured["equations"], "such units"
+    if only:
+        parts += [f"In words only, and not computed: {', '.join(only)}."]
+    if values:
+        every = "Every equation was" if not only else "The other equations were"
+        what = (
+            f"{every} [computed](../tex.md) with 50 digits, beside its line in float64 on the same inputs. "
+            "The difference is in units in the last place of the largest element."
+        )
+        parts += [what.replace("its line", "their lines") if only else what]
+        parts += [table(values, [[f"{x:g}" for x in values.values()]])]
+    else:
+        units = "units in the last place of the largest element"
+    said = []
+    if max(values.values(), default=0) > ILL:
+        said.append("Where it is so large, what is computed is ill-conditioned.")
     if "rounding" in measured:
         single, half = measured["rounding"]["float32"], measured["rounding"]["bfloat16"]
         said.append(
-            f"A step in float32 came within {single:g} such units, its own, of one in float64; "
+            f"A step in float32 came within {single:g} {units}, its own, of one in float64; "
             f"one whose arrays are of bfloat16, within {half:g}."
         )
     if s["witness"]:
         worst = max(w["difference"] for w in s["witness"])
         said.append(f"The worst of {len(s['witness'])} witnesses differs by {worst:.1e}.")
-    rows = [[f"{x:g}" for x in measured["equations"].values()]]
-    return ["## Certificate", what, table(measured["equations"], rows), " ".join(said)]
+    return [*parts, *filter(None, [" ".join(said)])]
 
 
 def errata() -> str:

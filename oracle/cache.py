@@ -9,10 +9,11 @@ processes may share a folder. The folder can be deleted at any time.
 import contextlib
 import functools
 import hashlib
+import json
+import math
 import os
 import shutil
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 from goldstep import reference, spec
 
 from . import safetensors
+from .case import Case
 from .rounding import Arithmetic, Bounded
 from .truth import THETA, Moment, Truth
 
@@ -64,10 +66,21 @@ def sources() -> bytes:
 
 def question(truth: Truth) -> str:
     """The digest of all that the answers of a `truth` depend on."""
-    digest = hashlib.sha256(sources())
+    plain = (str, int, float, bool, type(None))
+    own = {k: v for k, v in vars(truth.arithmetic).items() if isinstance(v, plain)}
+    rest = repr((sorted(truth.meant.items()), truth.layout.groups, own))
+    return hashlib.sha256(sources() + _asked(truth.case) + rest.encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=1)
+def _asked(case: Case) -> bytes:
+    """The digest of a case, which is asked in one type after the other."""
+    digest = hashlib.sha256()
 
     def add(x: Any) -> None:
-        if isinstance(x, dict):
+        if isinstance(x, np.ndarray):
+            digest.update(f"{x.dtype.str}{x.shape}".encode() + x.tobytes())
+        elif isinstance(x, dict):
             for k, v in x.items():
                 digest.update(f"{k!r}:".encode())
                 add(v)
@@ -75,17 +88,12 @@ def question(truth: Truth) -> str:
             for v in x:
                 add(v)
                 digest.update(b",")
-        elif isinstance(x, np.ndarray):
-            digest.update(f"{x.dtype}{x.shape}".encode() + x.tobytes())
         else:
             digest.update(repr(x).encode())
 
-    case, arithmetic = truth.case, truth.arithmetic
     add([case.rule, case.hyper, case.params, list(case.grads), list(case.changes)])
-    add([list(case.given), sorted(truth.meant.items()), truth.layout.groups])
-    plain = (str, int, float, bool, type(None))
-    add({k: v for k, v in vars(arithmetic).items() if isinstance(v, plain)})
-    return digest.hexdigest()
+    add(list(case.given))
+    return digest.digest()
 
 
 class Kept(Truth):
@@ -115,7 +123,7 @@ class Kept(Truth):
 def keep(path: Path, after: list[Moment]) -> None:
     """Write an entry. What it cannot hold, or the disk will not take, is not kept."""
     try:
-        data = safetensors.dump(dict(_series(after)), path.stem)
+        data = safetensors.dump(*_laid(after))
     except TypeError:
         return
     with contextlib.suppress(OSError):
@@ -135,76 +143,67 @@ def fetch(path: Path, arithmetic: Arithmetic) -> list[Moment] | None:
         with contextlib.suppress(OSError):
             path.unlink()
         return None
-    series, _ = safetensors.load(data[DIGEST:], path.name)
-    return _moments(series, arithmetic)
+    return [*_moments(*safetensors.load(data[DIGEST:], path.name), arithmetic)]
 
 
-def _series(moments: list[Moment]) -> Iterator[tuple[str, Any]]:
-    """The arrays of all steps, one behind the other, by what they are.
+def _laid(moments: list[Moment]) -> tuple[dict[str, Any], str]:
+    """The numbers of all moments, one below the other, and as text what they are side by side.
 
     Raises TypeError if a value is not of one kind in all steps.
     """
-    columns = defaultdict(list)
+    kinds = [[_kind(*at) for at in moment.slots()] for moment in moments]
+    if any(kind != kinds[0] for kind in kinds):
+        msg = "one slot is of several kinds"
+        raise TypeError(msg)
+    series: dict[str, list[Any]] = {"value": [], "rest": [], "error": []}
     for moment in moments:
-        for group, slot, x in moment.slots():
-            columns[group, slot].append(x)
-    for i, ((group, slot), column) in enumerate(columns.items()):
-        for part, stacked in _stacked(column):
-            yield f"{i:04}/{part}/{slot}/{group}", stacked
+        slots = [x for _, _, x in moment.slots()]
+        parts = [(x.value, x.error) if isinstance(x, Bounded) else (x, 0.0) for x in slots]
+        values = [np.ravel(value) for value, _ in parts]
+        high = [value.astype(np.float64) for value in values]
+        series["value"].append(np.concatenate(high))
+        series["rest"].append(np.concatenate([x - y for x, y in zip(values, high, strict=True)]))
+        error = [np.broadcast_to(e, np.shape(value)).ravel() for value, e in parts]
+        series["error"].append(np.concatenate(error))
+    laid = {name: np.stack(rows).astype(np.float64) for name, rows in series.items()}
+    return laid, json.dumps(kinds[0])
 
 
-def _stacked(column: list[Any]) -> Iterator[tuple[str, Any]]:
-    kinds = {(type(x), getattr(x, "host", None), np.shape(x), _type(x)) for x in column}
-    if len(kinds) > 1:
-        msg = f"one slot is of {len(kinds)} kinds"
-        raise TypeError(msg)
-    first = column[0]
-    plain = isinstance(getattr(first, "value", None), np.ndarray | np.generic)
-    if isinstance(first, Bounded) and plain:  # and no pair of doubles
-        value = np.stack([np.asarray(x.value) for x in column])
-        high = value.astype(np.float64)
-        yield "host" if first.host else "value", high
-        if value.dtype != np.float64:
-            yield "rest", (value - high).astype(np.float64)
-        yield "error", np.stack([np.asarray(x.error, np.float64) for x in column])
-    elif isinstance(first, int | float):
-        yield type(first).__name__, np.array(column)
-    else:
-        msg = f"{type(first).__name__} is not kept"
-        raise TypeError(msg)
+def _kind(group: str, slot: str, x: Any) -> list[Any]:
+    """What one array is: where it belongs, its type and its shape."""
+    if isinstance(x, Bounded) and isinstance(
+        x.value, np.ndarray | np.generic
+    ):  # no pair of doubles
+        if x.value.dtype in (np.float64, np.longdouble):
+            return [group, slot, "host" if x.host else "tensor", x.value.dtype.char, [*x.shape]]
+    elif isinstance(x, int | float):
+        return [group, slot, type(x).__name__, "d", []]
+    msg = f"{type(x).__name__} is not kept"
+    raise TypeError(msg)
 
 
-def _type(x: Any) -> Any:
-    return getattr(getattr(x, "value", x), "dtype", None)
-
-
-def _moments(series: dict[str, Any], arithmetic: Arithmetic) -> list[Moment]:
-    parts: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
-    for name in sorted(series):
-        _, part, slot, group = name.split("/", 3)
-        parts[group, slot][part] = series[name]
-    return [*_rows({at: _column(found, arithmetic) for at, found in parts.items()})]
-
-
-def _column(found: dict[str, Any], arithmetic: Arithmetic) -> list[Any]:
-    for plain in ("int", "float"):
-        if plain in found:
-            return list(found[plain].tolist())
-    host = "host" in found
-    value = found["host" if host else "value"]
-    if "rest" in found:
-        value = value.astype(np.longdouble) + found["rest"]
-    values, errors = ([x[t] for t in range(len(x))] for x in (value, found["error"]))
-    return [Bounded(arithmetic, v, e, host=host) for v, e in zip(values, errors, strict=True)]
-
-
-def _rows(columns: dict[tuple[str, str], list[Any]]) -> Iterator[Moment]:
-    for t in range(len(next(iter(columns.values())))):
+def _moments(laid: dict[str, Any], kinds: str, arithmetic: Arithmetic) -> Iterator[Moment]:
+    """The moments that were laid out so."""
+    columns: list[tuple[str, str, Any]] = []
+    at = 0
+    for group, slot, kind, dtype, shape in json.loads(kinds):
+        part = slice(at, at := at + math.prod(shape))
+        value = laid["value"][:, part].astype(dtype)
+        if kind in {"int", "float"}:
+            columns.append((group, slot, value[:, 0].astype(kind).tolist()))
+            continue
+        value += laid["rest"][:, part]
+        rows = [x.reshape(len(x), *shape) for x in (value, laid["error"][:, part])]
+        host = kind == "host"
+        found = [Bounded(arithmetic, v, e, host=host) for v, e in zip(*rows, strict=True)]
+        columns.append((group, slot, found))
+    for t in range(len(laid["value"])):
         params: dict[str, Any] = {}
         state: dict[str, dict[str, Any]] = {}
-        for (group, slot), column in columns.items():
+        for group, slot, column in columns:
             if slot == THETA:
                 params[group] = column[t]
+                state.setdefault(group, {})
             else:
                 state.setdefault(group, {})[slot] = column[t]
-        yield Moment(params, {group: state.get(group, {}) for group in params})
+        yield Moment(params, state)

@@ -15,6 +15,7 @@ WORDS = {
     "scalar": "computes host scalars in {}",
     "state": "keeps its state in {}",
     "compute": "computes in {}",
+    "products": "multiplies matrices in {}",
 }
 
 
@@ -23,7 +24,12 @@ def misdeclared(truth: Truth, seen: Seen) -> list[Match]:
 
     It is looked for where the declared one is fine enough that no mistake passes for rounding.
     """
-    for what, dtype, other in coarser(truth.arithmetic):
+    tried = list(coarser(truth.arithmetic))
+    if not any(moment.state for moment in (*seen.forced, *seen.free)):
+        # A state that does not show is suspected last, and only of a type as fine as this.
+        tried = [one for one in tried if one[0] != "state" or one[1] == "float32"]
+        tried.sort(key=lambda one: one[0] == "state")
+    for what, dtype, other in tried:
         if not kept_in(dtype, seen, {"compute": THETA, "state": None}.get(what, "")):
             continue
         fits = Truth(truth.case, other, truth.meant, truth.layout)
@@ -48,6 +54,7 @@ def coarser(own: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
     What shows in the numbers that are kept comes first: it explains more.
     """
     same = {"scalar": own.scalar_dtype, "state": own.state, "compute": own.compute}
+    same |= {"products": own.products} if own.products else {}
 
     def other(**declared: str) -> Arithmetic:
         said = same | declared
@@ -64,16 +71,22 @@ def coarser(own: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
     if own.dtype == own.state == "float32":
         for dtype in ("float16", "bfloat16"):
             yield "state", dtype, other(state=dtype)
+    if own.compute == "float32" and not own.products:
+        for dtype in ("tf32", "bfloat16"):
+            yield "products", dtype, other(products=dtype)
 
 
 def kept_in(dtype: str, seen: Seen, slot: str | None) -> bool:
-    """Whether all that was seen of a slot (None: of the state) is of that type, and there is some.
+    """Whether all that was seen of a slot (None: of the state) is of that type.
 
-    Of what does not show, named "", nothing speaks against it.
+    Of what does not show, the slot "" and the state of an implementation that shows none, nothing
+    speaks against it.
     """
+    if slot == "":
+        return True
     moments = [*seen.forced, *seen.free]
     shown = [x for m in moments for _, s, x in m.slots() if (s == slot if slot else s != THETA)]
     arrays = [np.asarray(x, np.float64) for x in shown if np.ndim(x)]
     as_such = numpy_dtype(dtype)
     kept = (np.array_equal(x.astype(as_such).astype(np.float64), x) for x in arrays)
-    return slot == "" or (bool(arrays) and all(kept))
+    return all(kept)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .case import Layout
-from .replay import Forced, Gradients, Make, Open, Slots, Step, Tensors, make
+from .replay import Forced, Gradients, Make, Open, Slots, Tensors, make
 from .rounding import narrow, numpy_dtype
 from .truth import THETA, Moment, Truth
 
@@ -28,12 +28,13 @@ def level(step: Any) -> int:
     return 2 if isinstance(step, Forced) else 1 if isinstance(step, Open) else 0
 
 
-def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
+def observe(truth: Truth, offered: Make, *, free: bool = True, xp: Any = np) -> Seen:
     """Put a case to an implementation and write down what it does.
 
     It runs free, and is forced at each step if it can be; `free=False` leaves out the free run of
     one that can be forced, and so does a coarse type. Every array that it is given is its own to
-    keep. Raises ContractError if what it gives back has not the names, shapes and type of what it
+    keep; those that it gives back are of the namespace `xp`, and stay where they are. Raises
+    ContractError if what it gives back has not the names, shapes and type of what it
     was given, and NotImplementedError if it offers too little to be judged.
     """
     case, layout = truth.case, truth.layout
@@ -43,16 +44,16 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
     def fresh(arrays: Gradients) -> dict[str, Any]:
         return {k: None if x is None else np.array(x, dtype) for k, x in arrays.items()}
 
-    def taken(step: Step, t: int, *, read: bool) -> Moment:
+    def taken(step: Any, t: int, *, read: bool) -> Moment:
         beside = case.given[t] if case.given else {}
         more = {k: x if isinstance(x, float) else fresh(x) for k, x in beside.items()}
         params = step(fresh(case.grads[t]), **case.changes[t], **more)
         checked(params, case.params, dtype)
-        state = read and isinstance(step, Open) and joined_state(truth, step.state())
-        return Moment(layout.join(params), state or None)
+        state = read and offers and joined_state(truth, step.state(), xp)
+        return Moment(layout.join(params, xp), state or None)
 
     steps = range(len(case.grads))
-    step = offered(case.rule, dict(hyper), fresh(case.params))
+    step: Any = offered(case.rule, dict(hyper), fresh(case.params))
     offers, ran, forced = level(step), [], []
     coarse = narrow(truth.arithmetic.dtype)
     if coarse and offers < 2:
@@ -64,7 +65,7 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
         # Where each step is forced, and its state seen, the end of a free run tells enough.
         ran = [taken(step, t, read=offers == 1 or t == steps[-1]) for t in steps]
         step = offered(case.rule, dict(hyper), fresh(case.params))
-    if isinstance(step, Forced):
+    if offers == 2:
         for t, before in enumerate(truth.golden()):
             step.load(*parted(layout, before))
             forced.append(taken(step, t, read=True))
@@ -77,41 +78,43 @@ def checked(params: Tensors, like: Tensors, dtype: np.dtype[Any]) -> None:
         msg = f"step gave back the parameters {sorted(params)}, not {sorted(like)}"
         raise ContractError(msg)
     for name, x in params.items():
-        got = np.asarray(x)
-        if got.shape != np.shape(like[name]) or got.dtype != dtype:
+        got = x if hasattr(x, "dtype") else np.asarray(x)
+        kind, shape = str(got.dtype).rpartition(".")[2], tuple(got.shape)
+        if shape != np.shape(like[name]) or kind != dtype.name:
             msg = (
-                f"step gave back {name!r} as {got.dtype} of shape {got.shape}, not as "
+                f"step gave back {name!r} as {kind} of shape {shape}, not as "
                 f"{dtype} of shape {np.shape(like[name])}"
             )
             raise ContractError(msg)
 
 
-def joined_state(truth: Truth, state: Slots) -> Slots:
+def joined_state(truth: Truth, state: Slots, xp: Any = np) -> Slots:
     """The state side by side by group; slots that the specification does not know are left out."""
     layout = truth.layout
-    like = {slot: row["like"] for slot, row in truth.case.pipeline.slots.items()}
     joined: Slots = {}
     for group, names in layout.groups.items():
         if missing := [n for n in names if n not in state]:
             msg = f"state() has nothing for {missing[0]!r}; it has {sorted(state)}"
             raise ContractError(msg)
-        joined[group] = {}
-        for slot in [slot for slot in like if slot in state[names[0]]]:
-            if like[slot] == "1" or (like[slot] != "theta" and len(names) > 1):
-                joined[group][slot] = np.array([float(state[name][slot]) for name in names])
+        joined[group] = own = {}
+        shown = state[names[0]]
+        for slot, like in truth.like.items():
+            if slot not in shown:
                 continue
-            parts = {name: np.asarray(state[name][slot]) for name in names}
-            for name, x in parts.items():
-                theta = like[slot] == "theta"
-                want = layout.shapes[name] if theta else like_init(truth, name)[slot]
-                if x.shape != want:
-                    shapes = f"{x.shape}, not {want}"
+            if like == "1" or (like != "theta" and len(names) > 1):
+                own[slot] = np.array([float(state[name][slot]) for name in names])
+                continue
+            parts = [xp.asarray(state[name][slot]) for name in names]
+            for name, x in zip(names, parts, strict=True):
+                want = layout.shapes[name] if like == "theta" else like_init(truth, name)[slot]
+                if tuple(x.shape) != want:
+                    shapes = f"{tuple(x.shape)}, not {want}"
                     msg = f"state() gave {slot!r} of {name!r} in shape {shapes}"
                     raise ContractError(msg)
-            flat = [np.ravel(x) for x in parts.values()]
-            joined[group][slot] = (
-                np.array(parts[names[0]]) if not flat[1:] else np.concatenate(flat)
-            )
+            if len(parts) == 1:
+                own[slot] = xp.asarray(parts[0], copy=True)
+            else:
+                own[slot] = xp.concat([xp.reshape(x, (-1,)) for x in parts])
     return joined
 
 
@@ -130,7 +133,8 @@ def parted(layout: Layout, moment: Moment) -> tuple[Tensors, Slots]:
     for group, slot, x in moment.slots():
         names = layout.groups[group]
         if isinstance(x, int | float) or x.shape != moment.params[group].shape:
-            parts = {name: x if isinstance(x, int | float) else np.array(x) for name in names}
+            number = type(x) in {int, float} and slot != THETA
+            parts = {name: x if number else np.array(x) for name in names}
         else:
             parts = layout.split(group, x)
         if slot == THETA:

@@ -35,6 +35,15 @@ UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16
 TINY = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126}
 """The smallest normal number; below it, implementations may flush to zero."""
 
+PRODUCTS = {"tf32": 2.0**-11, "bfloat16": UNIT["bfloat16"], "float16": UNIT["float16"]}
+"""Unit roundoff of the operands of a product of matrices, in the types that hardware multiplies.
+
+TF32 has the 10 bits of float16 behind the point, and the range of float32. Products of such numbers
+are exact in float32 and are summed there, each sum cut off and not rounded: by a whole unit.
+
+Fasi, Higham, Mikaitis and Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021.
+"""
+
 HUGE = {"float64": 2.0**1022, "float32": 2.0**126, "float16": 2.0**14, "bfloat16": 2.0**126}
 """A quarter of where the type overflows: no truth may come near it."""
 
@@ -283,10 +292,10 @@ class Bounded:
         return self.arithmetic.scalar(base) ** self
 
     def __matmul__(self, other: "Bounded") -> "Bounded":
-        a, b, n = self, other, self.shape[-1]
+        a, b, n = self.arithmetic.operand(self), self.arithmetic.operand(other), self.shape[-1]
         A, B = size(a.value), size(b.value)  # noqa: N806
         error = A @ b.error + a.error @ B + a.error @ b.error
-        error = error + terms(n) * self.arithmetic.own(A @ B + error)
+        error = error + self.arithmetic.summed(n, A @ B + error)
         return self.arithmetic.rounded(a.value @ b.value, error)
 
     def _compare(self, other: Number, compare: Callable[[Any, Any], Any]) -> Doubtful:
@@ -341,8 +350,10 @@ class Arithmetic:
 
     `dtype` is the type of the tensors, `scalar` of the scalars computed on the host, `iteration`
     of the matrix iterations, `compute` of what is computed between reading tensors and writing
-    them, `state` of the state that is kept: each one of those that `UNIT` knows. `flush`: whether
-    numbers below the normal ones may become zero.
+    them, `state` of the state that is kept: each one of those that `UNIT` knows. `products` is the
+    type, of `PRODUCTS`, to which the operands of a product of matrices are rounded, None if it is
+    that of all else; no hardware does so to float64. `flush`: whether numbers below the normal
+    ones may become zero.
     """
 
     __name__ = "goldstep.oracle.rounding"
@@ -355,11 +366,13 @@ class Arithmetic:
         *,
         compute: str | None = None,
         state: str | None = None,
+        products: str | None = None,
         flush: bool = True,
     ) -> None:
         self.dtype, self.iteration = dtype, iteration or dtype
         self.scalar_dtype = scalar or ("float32" if narrow(dtype) else dtype)
         self.compute, self.state, self.flush = compute or dtype, state or dtype, flush
+        self.products = products if self.compute != "float64" else None
         # Truth is rounded too, 2048 times less than float64 at least; `number` is that of the host.
         self.truth: Any = extended() if dtype == "float64" else np.float64
         self.number = self.truth
@@ -410,6 +423,27 @@ class Arithmetic:
         if self.truth is np.longdouble:
             found.truth = DoubleDouble
         return found
+
+    @property
+    def operands(self) -> float:
+        """The unit to which operands of products of matrices are rounded, where they are."""
+        coarse = PRODUCTS[self.products] if self.products else 0.0
+        return coarse if coarse > self.unit > 0 else 0.0
+
+    def operand(self, x: Bounded) -> Bounded:
+        """A matrix as it goes into a product."""
+        if not self.operands:
+            return x
+        most = size(x.value) + x.error
+        tiny = TINY["float16"] if self.products == "float16" else self.tiny
+        own = self.operands * most + np.minimum(most, tiny)
+        return Bounded(self, x.value, x.error + own)
+
+    def summed(self, n: int, most: Any) -> Any:
+        """The most by which sums of `n` products move what is as large as `most`."""
+        if not self.products:
+            return terms(n) * self.own(most)
+        return n * (2 * min(self.unit, UNIT["float32"]) * most + np.minimum(most, self.tiny))
 
     def parts(self) -> tuple["Arithmetic", "Arithmetic", "Arithmetic"]:
         """Where only tensors are rounded, only scalars on the host, or what is small is flushed.

@@ -54,15 +54,17 @@ def factors(unit: float) -> Any:
 class Noise:
     """A namespace whose results are off at random, each within a unit roundoff.
 
-    With unit 0 it is exact: one copy, in the precision of what it is given. `host` is that of the
-    scalars which an implementation computes outside its tensors.
+    With unit 0 it is exact: one copy, in the precision of what it is given. `operands` is the unit
+    to which the operands of a product of matrices are rounded first. `host` is that of the scalars
+    which an implementation computes outside its tensors.
     """
 
     __name__ = "goldstep.oracle.sampling"
     newaxis = None
 
-    def __init__(self, unit: float, *, host: bool = False) -> None:
+    def __init__(self, unit: float, operands: float = 0.0, *, host: bool = False) -> None:
         self.unit, self.factors, self.at, self.host = unit, factors(unit), 0, host
+        self.operands = operands if unit else 0.0
         self.copies = SAMPLES if unit else 1
         self.factored = False
         self.linalg = SimpleNamespace(svd=self.svd, eigh=self.eigh, qr=self.qr, solve=self.solve)
@@ -85,6 +87,12 @@ class Noise:
 
     def array(self, x: Any) -> "Noisy":
         return Noisy(self, x * self.draw(self.factors, x.shape) if self.unit else x)
+
+    def operand(self, x: "Noisy") -> Any:
+        """A matrix as it goes into a product."""
+        if not self.operands:
+            return x.draws
+        return x.draws * self.draw(factors(self.operands), x.draws.shape)
 
     def one(self, x: Any) -> Any:
         """A single array, off at random."""
@@ -326,7 +334,7 @@ class Noisy:
         return self._compare(other, np.greater_equal)
 
     def __matmul__(self, other: "Noisy") -> "Noisy":
-        a, b, unit = self.draws, other.draws, self.noise.unit
+        a, b, unit = self.noise.operand(self), self.noise.operand(other), self.noise.unit
         if not 0 < unit <= UNIT["float32"]:
             return self.noise.array(a @ b)  # products are summed in float32 at least
         own = unit * np.sqrt(a.shape[-1] / 2 * ((a * a) @ (b * b)))
@@ -371,11 +379,11 @@ def node(arithmetic: Arithmetic) -> Callable[[FunctionType], Callable[..., Any]]
             exact = Noise(0.0)
             true = on(exact, given)
             if exact.factored:  # by no library in bfloat16
-                noise, sigmas = Noise(max(UNIT[arithmetic.dtype], FINEST_FACTORED)), FACTORED
-                noisy = on(noise, given)
+                unit, sigmas = max(UNIT[arithmetic.dtype], FINEST_FACTORED), FACTORED
+                noisy = on(Noise(unit, arithmetic.operands), given)
             else:
                 unit = UNIT[arithmetic.iteration]
-                noise = Noise(max(unit, FINEST))
+                noise = Noise(max(unit, FINEST), arithmetic.operands)
                 coarser = noise.unit / unit
                 noisy, sigmas = on(noise, given, coarser), SIGMAS / coarser
             return each(lambda t, n: bound(arithmetic, t, n, sigmas), true, noisy)
@@ -403,7 +411,8 @@ class Sampled:
         units = [0.0, max(UNIT[arithmetic.dtype], FINEST_FACTORED)]
         scalars = [0.0, UNIT[arithmetic.scalar_dtype]]
         self.noises = [
-            (Noise(u), Noise(us, host=True)) for u, us in zip(units, scalars, strict=True)
+            (Noise(u, arithmetic.operands), Noise(us, host=True))
+            for u, us in zip(units, scalars, strict=True)
         ]
         self.runs = [
             Stepper(stages, self._lifted(hyper, *noise), self._lifted(params, *noise))

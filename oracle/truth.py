@@ -17,12 +17,6 @@ THETA = "theta"
 """How the parameters are called among the slots of the state."""
 
 
-CHAINED = 2.0
-"""So many roundings more has a schedule that computes a rate from that of the step before, as those
-of torch do: of the quotient of two rates, and of its product with the last. An equation of short
-numbers rounds nothing: without these, torch's linear schedules would have no bound to be within."""
-
-
 class Moment(NamedTuple):
     """Parameters and state at one moment, side by side by group; `state` is None if unread."""
 
@@ -111,6 +105,8 @@ class Truth:
         self.layout = layout or Layout(case)
         if self._in_blocks and sum(map(np.size, case.params.values())) > BLOCK:
             self.arithmetic = arithmetic.long()
+        self.like = {slot: row["like"] for slot, row in stages.slots.items()}
+        """What each slot of the state is shaped like."""
         self.dtype = numpy_dtype(arithmetic.dtype)
         self.grads = [self._tensors(self.layout.join(g)) for g in case.grads]
         self.changes = [self._scalars(c) for c in case.changes]
@@ -169,10 +165,6 @@ class Truth:
             for _, _, x in moment.slots():
                 if isinstance(x, Bounded):
                     x.terms = NONE  # what one step starts from is no sum to it
-            if not self.case.pipeline.stages:
-                for x in moment.params.values():
-                    own = CHAINED * self.arithmetic.unit * np.abs(x.value)
-                    x.error = x.error + own.astype(np.float64)
             if not self.arithmetic.coarser:
                 return moment
             params, state = self._stored(moment)
@@ -226,7 +218,7 @@ class Truth:
 
     def _held(self, arrays: dict[str, Any]) -> dict[str, Any]:
         def exact(x: Any) -> Any:
-            if isinstance(x, float):
+            if type(x) is float:  # and no tensor without dimensions
                 return self.arithmetic.scalar(x)
             return x if isinstance(x, int) else self.arithmetic.tensor(x)
 

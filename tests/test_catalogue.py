@@ -53,6 +53,7 @@ ADAPTIVE = {
 }
 MEMORY_SAVING = {
     "Adafactor": "adafactor",
+    "Adafactor with momentum": "adafactor_momentum",
     "SM3": "sm3",
     "CAME": "came",
     "Adalayer": "adalayer",

@@ -5,6 +5,8 @@ import pytest
 
 from goldstep import spec
 from goldstep.conformance import certificates
+from goldstep.oracle.certify import difference, turned
+from goldstep.oracle.digits import Digits
 from goldstep.oracle.examples import examples
 
 EVERY = [name for _, name in spec.every()]
@@ -33,6 +35,14 @@ def test_a_certificate_that_differs_does_not_agree():
     assert not certificates.agree(made, other)
     assert not certificates.agree(made, {**made, "equations": {}})
     assert not certificates.agree(made, None)
+
+
+def test_a_basis_is_measured_but_for_signs_and_turns():
+    whole = Digits(np.eye(4))
+    basis, turn = np.eye(4)[:, :3], np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+    same, other = whole @ Digits(basis @ turn), whole @ Digits(np.eye(4)[:, 1:])
+    assert difference(turned(same, Digits(basis)), Digits(basis)) == 0
+    assert difference(turned(other, Digits(basis)), Digits(basis)) == 1
 
 
 def test_rounding_is_that_of_the_type():

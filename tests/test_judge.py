@@ -117,6 +117,15 @@ def test_of_a_run_that_can_be_lost_only_what_has_a_bound_is_judged():
     assert excess(np.array([1.0, 1.0, 1.0]), unbounded, lost=True).tolist() == [np.inf, 0, 0]
 
 
+def test_a_run_in_float32_may_lose_its_bound_where_the_same_in_float64_does_not():
+    case = next(c for c in cases("lamb") if c.id == "lamb/designed-shocks/amplified/changing")
+    for dtype, lost in (("float64", False), ("float32", True)):
+        truth = Truth(case, Arithmetic(dtype))
+        bounds = [x.error for m in truth.free() for _, _, x in m.slots() if isinstance(x, Bounded)]
+        assert np.isfinite(np.concatenate([np.ravel(b) for b in bounds])).all() is not lost
+        assert judge(truth, observe(truth, Level0)).conforms
+
+
 def test_one_wrong_element_in_one_step_is_found_where_it_is():
     class Slips(Level0):
         def __init__(self, *args):

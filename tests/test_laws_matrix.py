@@ -356,6 +356,20 @@ def test_shampoo_averaged_transposition(shampoo_averaged):
     transposes(shampoo_averaged, hyper(shampoo_averaged, lr=0.5, beta2=0.75, eps=0.25))
 
 
+@law(broken_by="not-corrected")
+def test_shampoo_debiased_constant_gradient(shampoo_debiased):
+    for g in matrices():
+        h = hyper(shampoo_debiased, lr=0.5, beta2=0.75, eps=0.25)
+        thetas, _ = run(shampoo_debiased, h, 0 * g, [g] * 3)
+        first, *others = -np.diff(thetas, axis=0)
+        assert all(same(first, step) for step in others)
+
+
+@law(broken_by="one-side-corrected")
+def test_shampoo_debiased_transposition(shampoo_debiased):
+    transposes(shampoo_debiased, hyper(shampoo_debiased, lr=0.5, beta2=0.75, eps=0.25))
+
+
 @law(broken_by="root-of-shampoo")
 def test_shampoo_squared_one_step_is_the_inverse(shampoo_squared):
     for g in matrices():
@@ -478,6 +492,21 @@ def test_normuon_rows_even_out(normuon):
         (a, b), _ = run(normuon, hyper(normuon, lr=0.5, eps=0.0), 0 * g, [g])
         sizes = np.linalg.norm(b - a, axis=1)
         assert same(sizes, np.full(len(g), sizes[0]))
+
+
+@law(broken_by="channels-alone")
+def test_muon_conv_of_the_matrix(muon_conv):
+    random = np.random.default_rng(0)
+    theta, *grads = random.normal(size=(4, 3, 2, 2, 3))
+    order = random.permutation(12)
+
+    def flat(x):
+        return x.reshape(3, 12)[:, order]
+
+    h = hyper(muon_conv, lr=0.5, weight_decay=0.25)
+    ours, _ = run(muon_conv, h, theta, grads)
+    matrix, _ = run(muon_conv, h, flat(theta), [flat(g) for g in grads])
+    assert same(flat(ours[-1]), matrix[-1])
 
 
 @law(broken_by="norm-for-rms")

@@ -7,7 +7,7 @@ import pytest
 from laws import FAR, at_most, broken, identical, law, norm, reflection, run, same, xp
 
 from goldstep.oracle import read
-from goldstep.reference.optimizers import adalayer, adam, adamw, lion
+from goldstep.reference.optimizers import adafactor, adalayer, adam, adamw, lion
 
 
 def rms(x):
@@ -68,6 +68,17 @@ def test_adafactor_transposition(adafactor, hyper, theta, grads):
     thetas, _ = run(adafactor, hyper, theta, grads)
     others, _ = run(adafactor, hyper, turned(theta), [turned(g) for g in grads])
     assert all(same(turned(x), y) for x, y in zip(thetas, others, strict=True))
+
+
+@law(broken_by="sum")
+def test_adafactor_momentum_average_of_steps(adafactor_momentum, hyper, theta, grads):
+    thetas, states = run(adafactor_momentum, hyper, theta, grads)
+    plain = adafactor.Hyper(*(getattr(hyper, k) for k in adafactor.Hyper._fields))
+    average = 0.0 * theta
+    for x, state, g, after in zip(thetas, states, grads, thetas[1:], strict=False):
+        alone, _ = adafactor.update(x, g, adafactor.State(*state[1:]), plain)
+        average = hyper.beta1 * average + (1 - hyper.beta1) * (x - alone)
+        assert same(after, x - average)
 
 
 @law(broken_by={"adafactor.11": "v_hat = r + 0 * c"})

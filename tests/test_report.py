@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -53,6 +54,7 @@ def suite(folder, *options):
     done = subprocess.run(
         [sys.executable, "-m", "goldstep.conformance", "--impl=mine", *options],
         cwd=folder,
+        env=os.environ | {"CI": "1"},  # there pytest says at the end again what failed, in full
         capture_output=True,
         text=True,
         timeout=300,

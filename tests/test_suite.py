@@ -58,7 +58,7 @@ def test_the_library_of_the_guide_conforms(run):
 
 def test_a_swapped_beta_of_lion_is_named_with_its_equation(run):
     files = with_library(LION, "m += self.beta2 * (g - m)")
-    code, output = run(files, "--rule=lion", "--dtype=float64")
+    code, output = run(files, "--case=lion/designed-[as]*", "--dtype=float64")
     assert code == 1
     assert "lion.3: m = b2 * m + (1 - b2) * g" in output
     assert "it is the trap swapped-beta2 of lion" in output
@@ -75,7 +75,7 @@ def test_an_epsilon_inside_the_root_is_a_dialect_that_was_not_claimed(run):
     files["mylib.py"] = files["mylib.py"].replace(
         "m_hat / (np.sqrt(v_hat + self.eps))", "m_hat / np.sqrt(v_hat + self.eps)"
     )
-    code, output = run(files, "--rule=adam")
+    code, output = run(files, "--case=adam/designed-scales/*")
     assert code == 1
     assert "conforms to dialect epsilon-inside-the-root, claims adam" in output
 
@@ -84,14 +84,14 @@ def test_a_dialect_that_is_claimed_conforms(run):
     files = with_library(ADAM, "np.sqrt(v_hat + self.eps)")
     claim = 'dialects = {"adam": "epsilon-inside-the-root"}\n'
     files["mylib_adapter.py"] = claim + files["mylib_adapter.py"]
-    code, output = run(files, "--rule=adam")
+    code, output = run(files, "--case=adam/designed-scales/*")
     assert code == 0, output
     assert re.search(r"adam +epsilon-inside-the-root +0 +\d+", output)
 
 
 def test_what_no_reading_explains_is_said_to_be_unknown(run):
     files = with_library("g * g - v", "abs(g) ** 1.5 - v")
-    code, output = run(files, "--rule=adam", "--dtype=float64")
+    code, output = run(files, "--case=adam/designed-ties/dyadic/*", "--dtype=float64")
     assert code == 1
     assert "does not conform, and is no dialect or trap that is known" in output
 

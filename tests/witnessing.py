@@ -11,6 +11,8 @@ import numpy as np
 from goldstep.oracle import make, pipeline
 
 STEPS, SHAPE = 50, (5, 3)
+MODEL = {"w": (5, 3), "b": (4,)}
+"""The shapes of a rule that couples tensors, or tells them apart."""
 
 
 class Witness(NamedTuple):
@@ -27,52 +29,100 @@ class Witness(NamedTuple):
     """Whether the learning rate, step(g, lr=...), is another one at each step."""
     given: Callable[[np.random.Generator], dict[str, Any]] = lambda _: {}
     """What the rule is given beside the gradient, drawn anew for each step."""
-    shape: tuple[int, ...] = SHAPE
+    shape: tuple[int, ...] | dict[str, tuple[int, ...]] = SHAPE
+    """Of the parameter; of several by name, which are then given by name."""
     steps: int = STEPS
+    after: int = 0
+    """So many steps are taken before the first that is compared."""
     tolerance: float = 1e-12
+    of: str = ""
+    """Of which part of the pipeline it is a witness, if not of its last."""
+    slot: str = ""
+    """What of the state is compared, if not the parameters."""
+    struck: bool = False
+    """Whether one element of every third gradient is no number."""
+
+    @property
+    def about(self) -> str:
+        """The rule in whose specification it stands."""
+        return self.of or self.rule.rpartition("+")[2]
 
 
 def difference(witness):
     """The largest difference of an update from the reference's, relative to the largest update."""
-    rule = witness.rule.rpartition("+")[2]
     hyper = pipeline(witness.rule).profile("amplified") | witness.hyper
     random = np.random.default_rng(0)
-    theta = random.normal(size=witness.shape)
-    meant = {rule: witness.dialect} if witness.dialect else None
-    ours = make(witness.rule, hyper, {"w": theta.copy()}, meant)
-    theirs = witness.make(dict(hyper), theta.copy())
+    by_name = isinstance(witness.shape, dict)
+    shapes = witness.shape if by_name else {"w": witness.shape}
+
+    def drawn():
+        return {name: random.normal(size=shape) for name, shape in shapes.items()}
+
+    def handed(arrays):
+        arrays = {name: x.copy() for name, x in arrays.items()}
+        return arrays if by_name else arrays["w"]
+
+    theta = drawn()
+    meant = {witness.about: witness.dialect} if witness.dialect else None
+    ours = make(witness.rule, hyper, theta, meant)
+    theirs = witness.make(dict(hyper), handed(theta))
     worst, largest = 0.0, 0.0
     mine = its = theta
     for t in range(witness.steps):
-        g, given = random.normal(size=witness.shape), witness.given(random)
+        g, given = drawn(), witness.given(random)
+        if witness.struck and t % 3 == 2:
+            np.ravel(g["w"])[t % g["w"].size] = (np.nan, np.inf, -np.inf)[t // 3 % 3]
         if witness.rates:
             given["lr"] = hyper["lr"] * (1, 0.5, 0.25)[t % 3]
         named = {k: {"w": x} if np.ndim(x) else x for k, x in given.items()}
-        before, mine = mine, ours({"w": g.copy()}, **named)["w"]
-        old, its = its, np.asarray(theirs(g.copy(), **given), np.float64)
-        worst = max(worst, float(np.abs((its - old) - (mine - before)).max()))
-        largest = max(largest, float(np.abs(mine - before).max()))
+        before, mine = mine, ours(g, **named)
+        if witness.slot:
+            mine = {name: slots[witness.slot] for name, slots in ours.state().items()}
+        old, its = its, theirs(handed(g), **given)
+        its = its if by_name else {"w": its}
+        for name in shapes if t >= witness.after else ():
+            update, its_own = mine[name] - before[name], np.float64(its[name]) - old[name]
+            worst = max(worst, float(np.abs(its_own - update).max()))
+            largest = max(largest, float(np.abs(update).max()))
     assert largest > 0, "nothing moved"
     return worst / largest
 
 
-def torch_optimizer(factory):
-    """A row's `make` from `factory([parameter], hyper)`, which gives a torch.optim.Optimizer."""
+def torch_optimizer(factory, before=None, schedule=None, seen=None):
+    """A row's `make` from `factory(parameters, hyper)`, which gives a torch.optim.Optimizer.
+
+    `before(parameters, hyper)` changes their gradients, `schedule(optimizer, hyper)` is stepped
+    after it, and `seen(module, hyper)` gives an average of the parameters, which is then what is
+    seen.
+    """
     import torch  # noqa: PLC0415
 
     def made(hyper, theta):
-        p = torch.nn.Parameter(torch.tensor(theta))
-        optimizer = factory([p], hyper)
+        by_name = isinstance(theta, dict)
+        arrays = theta if by_name else {"w": theta}
+        module = torch.nn.ParameterDict({k: torch.tensor(x) for k, x in arrays.items()})
+        optimizer = factory(list(module.parameters()), hyper)
+        after = [schedule(optimizer, hyper)] if schedule else []
+        average = seen(module, hyper) if seen else None
 
         def step(g, lr=None):
             if lr is not None:
                 optimizer.param_groups[0]["lr"] = lr
-            p.grad = torch.tensor(g)
+            for k, x in (g if by_name else {"w": g}).items():
+                module[k].grad = torch.tensor(x)
+            if before:
+                before(list(module.parameters()), hyper)
             kept = torch.get_default_dtype()
             torch.set_default_dtype(torch.float64)  # of the numbers that it keeps on the host
             optimizer.step()
             torch.set_default_dtype(kept)
-            return p.detach().numpy().copy()
+            for each in after:
+                each.step()
+            if average:
+                average.update(module)
+            out = average.module if average else module
+            found = {k: x.detach().numpy().copy() for k, x in out.items()}
+            return found if by_name else found["w"]
 
         return step
 
@@ -96,8 +146,24 @@ def optax_transformation(factory):
         def step(g, **given):
             nonlocal params, state
             updates, state = update(g, state, params, **given)
-            params = np.asarray(optax.apply_updates(params, updates))
+            params = jax.tree.map(np.asarray, optax.apply_updates(params, updates))
             return params
+
+        return step
+
+    return made
+
+
+def scheduled(factor):
+    """A row's `make` from `factor(hyper)`, a function of the count of steps: gradient descent."""
+
+    def made(hyper, theta):
+        f, taken = factor(hyper), 0
+
+        def step(g):
+            nonlocal theta, taken
+            theta, taken = theta - hyper["lr"] * float(f(taken)) * g, taken + 1
+            return theta
 
         return step
 

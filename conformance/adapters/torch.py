@@ -5,7 +5,7 @@ import torch
 from torch import nn, optim
 
 from . import _torch_around as around
-from ._torch import array, tensor
+from ._torch import array, copied, seen, shared, tensor
 
 torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
 
@@ -163,18 +163,10 @@ CLIPS = {
 FLAGS = {"l2", "maximize"}  # options of the optimizers
 
 
-# By rule: what is done to the gradients before the step.
-CLIPS = {
-    "clip_by_global_norm": lambda ps, h: nn.utils.clip_grad_norm_(ps, h["max_norm"]),
-    "clip_by_norm": lambda ps, h: [nn.utils.clip_grad_norm_([p], h["max_norm"]) for p in ps],
-    "clip_by_value": lambda ps, h: nn.utils.clip_grad_value_(ps, h["max_value"]),
-}
-FLAGS = {"l2", "maximize"}  # options of the optimizers
-
-
 class Params:
     def __init__(self, optimizer, keys, params, clip):
         self.optimizer, self.keys, self.params, self.clip = optimizer, keys, params, clip
+        self.seen = {name: seen(p) for name, p in params.items()}
 
     def __call__(self, grads, lr=None):
         if lr is not None:
@@ -186,7 +178,7 @@ class Params:
         torch.set_default_dtype(torch.float64)  # of NUMBERS, which would else be float32
         self.optimizer.step()
         torch.set_default_dtype(kept)
-        return {name: array(p) for name, p in self.params.items()}
+        return {name: copied(x) for name, x in self.seen.items()}
 
     def save(self):
         """The parameters and the optimizer's own state_dict, as a checkpoint would have them."""
@@ -202,29 +194,31 @@ class Params:
 
 class Step(Params):
     def state(self):
-        return {
-            name: {slot: self._read(p, slot, key) for slot, key in self.keys.items()}
-            for name, p in self.params.items()
-        }
+        return {name: self._read(p, self.optimizer.state[p]) for name, p in self.params.items()}
 
-    def _read(self, p, slot, key):
-        held = self.optimizer.state[p].get(key)
-        if slot == "t":
-            return 0 if held is None else int(held)
-        if key in NUMBERS:
-            return NUMBERS[key] if held is None else float(held)
-        begun = PARTS.get(key, torch.zeros_like)
-        return array(begun(p) if held is None else held)
+    def _read(self, p, held):
+        found = {}
+        for slot, key in self.keys.items():
+            x = held.get(key)
+            if slot == "t":
+                found[slot] = 0 if x is None else int(x)
+            elif key in NUMBERS:
+                found[slot] = NUMBERS[key] if x is None else float(x)
+            else:
+                found[slot] = array(PARTS.get(key, torch.zeros_like)(p) if x is None else x)
+        return found
 
     def load(self, params, state):
-        with torch.no_grad():
-            for name, p in self.params.items():
-                p.copy_(tensor(params[name]))
-                held = {self.keys[slot]: x for slot, x in state[name].items()}
-                self.optimizer.state[p] = {
-                    "step": torch.tensor(float(held.pop("step", 0))),
-                    **{key: tensor(np.asarray(x)) for key, x in held.items() if has(p, key)},
-                }
+        for name, p in self.params.items():
+            if isinstance(params[name], np.ndarray):
+                self.seen[name][...] = params[name]
+            else:
+                p.data.copy_(shared(params[name]))
+            held = {self.keys[slot]: x for slot, x in state[name].items()}
+            self.optimizer.state[p] = {
+                "step": torch.tensor(float(held.pop("step", 0))),
+                **{key: tensor(x) for key, x in held.items() if has(p, key)},
+            }
 
 
 def stepped(rule, hyper, params, groups=(), **options):

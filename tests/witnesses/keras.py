@@ -6,7 +6,8 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import jax
 import keras
-from witnessing import Witness
+import numpy as np
+from witnessing import Witness, scheduled
 
 jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - else there is no float64
 
@@ -45,7 +46,78 @@ def rms(h):
     return {"learning_rate": h["lr"], **named}
 
 
+def sgd(h, **options):
+    return keras.optimizers.SGD(h["lr"], h["momentum"], **options)
+
+
+def penalised(h, theta):
+    """Gradient descent on a loss of which the gradient is g, with keras' penalty beside it."""
+    penalty = keras.regularizers.L2(h["weight_decay"])
+
+    def step(g):
+        nonlocal theta
+        keras.config.set_floatx("float64")
+        theta = theta - h["lr"] * np.asarray(jax.grad(lambda x: (g * x).sum() + penalty(x))(theta))
+        return theta
+
+    return step
+
+
+schedules = keras.optimizers.schedules
+
+
+def schedule(rule, what, made, **options):
+    """A schedule, asked for numbers of float64. The cosine takes its pi in float32 all the same."""
+
+    def factor(h):
+        keras.config.set_floatx("float64")
+        return made(h)
+
+    what = f"keras.optimizers.schedules.{what}"
+    return Witness(f"sgd@{rule}", what, scheduled(factor), of=rule, **options)
+
+
 WITNESSES = [
+    Witness(
+        "l2+sgd",
+        "keras.regularizers.L2",
+        penalised,
+        of="l2",
+        dialect="penalty-without-the-half",
+    ),
+    schedule(
+        "inverse_time",
+        "InverseTimeDecay",
+        lambda h: schedules.InverseTimeDecay(1.0, 1, h["decay"]),
+    ),
+    schedule(
+        "exponential",
+        "ExponentialDecay",
+        lambda h: schedules.ExponentialDecay(1.0, 1, h["gamma"]),
+    ),
+    schedule(
+        "step_decay",
+        "ExponentialDecay",
+        lambda h: schedules.ExponentialDecay(1.0, h["period"], h["gamma"], staircase=True),
+    ),
+    schedule(
+        "polynomial",
+        "PolynomialDecay",
+        lambda h: schedules.PolynomialDecay(1.0, h["total"], h["end"], h["power"]),
+    ),
+    row("heavy_ball", "keras.optimizers.SGD", sgd, rates=True),
+    row(
+        "nesterov",
+        "keras.optimizers.SGD, nesterov=True",
+        lambda h: sgd(h, nesterov=True),
+        rates=True,
+    ),
+    row(
+        "adagrad",
+        "keras.optimizers.Adagrad",
+        lambda h: keras.optimizers.Adagrad(h["lr"], h["initial_accumulator"], h["eps"]),
+        dialect="epsilon-inside-the-root",
+    ),
     row(
         "schedule_free_adamw",
         "keras.optimizers.ScheduleFreeAdamW",

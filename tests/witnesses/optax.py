@@ -27,11 +27,13 @@ def adafactor(h):
         epsilon=h["eps1"],
         decay_rate_fn=lambda i, p: 1 - (jnp.asarray(i, jnp.float64) + 1) ** -p,
     )
+    average = [optax.ema(h["beta1"], debias=False)] if "beta1" in h else []
     return optax.chain(
         scale,
         optax.clip_by_block_rms(h["clip"]),
         optax.scale_by_param_block_rms(h["eps2"]),
         optax.scale_by_learning_rate(h["lr"]),
+        *average,
     )
 
 
@@ -158,6 +160,44 @@ WITNESSES = [
         adafactor,
         dialect="two-largest-axes",
         shape=(4, 2, 3),
+    ),
+    row("adafactor_momentum", "optax.adafactor", adafactor, dialect="two-largest-axes"),
+    row("sgd", "optax.sgd", lambda h: optax.sgd(h["lr"])),
+    row(
+        "heavy_ball",
+        "optax.trace after scale_by_learning_rate",
+        lambda h: optax.chain(optax.scale_by_learning_rate(h["lr"]), optax.trace(h["momentum"])),
+    ),
+    row(
+        "nesterov",
+        "optax.trace after scale_by_learning_rate, nesterov=True",
+        lambda h: optax.chain(
+            optax.scale_by_learning_rate(h["lr"]), optax.trace(h["momentum"], nesterov=True)
+        ),
+    ),
+    row("signsgd", "optax.sign_sgd", lambda h: optax.sign_sgd(h["lr"])),
+    row("signum", "optax.signum", lambda h: optax.signum(h["lr"], h["beta"])),
+    row(
+        "adagrad",
+        "optax.adagrad",
+        lambda h: optax.adagrad(h["lr"], h["initial_accumulator"], h["eps"]),
+        dialect="epsilon-inside-the-root",
+    ),
+    row(
+        "adamw",
+        "optax.adamw",
+        lambda h: optax.adamw(**betas(h), weight_decay=h["weight_decay"]),
+    ),
+    row(
+        "lion",
+        "optax.lion",
+        lambda h: optax.lion(h["lr"], h["beta1"], h["beta2"], weight_decay=h["weight_decay"]),
+    ),
+    row(
+        "rmsprop",
+        "optax.rmsprop",
+        lambda h: optax.rmsprop(h["lr"], h["rho"], h["eps"]),
+        dialect="epsilon-inside-the-root",
     ),
     row(
         "sm3",

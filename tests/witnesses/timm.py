@@ -1,8 +1,12 @@
 """timm.optim."""
 
-from witnessing import Witness, torch_optimizer
+import torch
+from witnessing import MODEL, Witness, torch_optimizer
 
-from goldstep.conformance.adapters._timm import timm
+from goldstep.conformance.adapters._timm import timm  # before any part of it
+
+from timm.scheduler import CosineLRScheduler  # isort: skip
+from timm.utils.agc import adaptive_clip_grad  # isort: skip
 
 optim = timm.optim
 
@@ -25,7 +29,83 @@ def adan(h):
     return {"lr": h["lr"], "betas": (h["beta1"], h["beta2"], h["beta3"]), **named}
 
 
+def big_vision(p, h):
+    return optim.AdafactorBigVision(
+        p,
+        h["lr"],
+        min_dim_size_to_factor=1,
+        decay_rate=h["beta2_decay"],
+        momentum=h["beta1"],
+        momentum_dtype=torch.float64,
+        eps=h["eps1"],
+        clipping_threshold=h["clip"],
+    )
+
+
+def sgdw(p, h, **options):
+    return optim.SGDW(p, h["lr"], momentum=h["momentum"], **options)
+
+
+def sgdc(p, h):
+    """Its largest rate is the one that it is made with."""
+    decay = {"weight_decay": h["weight_decay"], "corrected_weight_decay": True}
+    made = optim.SGDW(p, h["max_lr"], momentum=h["momentum"], **decay)
+    made.param_groups[0]["lr"] = h["lr"]
+    return made
+
+
+def clip(p, h):
+    adaptive_clip_grad(p, h["clipping"], h["eps"])
+
+
+class Cosine:
+    """timm's schedulers are told the count of steps."""
+
+    def __init__(self, optimizer, h):
+        named = {"lr_min": h["end"] * h["lr"], "t_in_epochs": False}
+        self.made, self.taken = CosineLRScheduler(optimizer, h["total"], **named), 0
+
+    def step(self):
+        self.taken += 1
+        self.made.step_update(self.taken)
+
+
 WITNESSES = [
+    Witness(
+        "adaptive_clip+heavy_ball",
+        "timm 1.0.31, timm.utils.agc.adaptive_clip_grad",
+        torch_optimizer(sgdw, clip),
+        of="adaptive_clip",
+        shape=MODEL,
+    ),
+    Witness(
+        "cautious+heavy_ball",
+        "timm 1.0.31, timm.optim.SGDW with caution=True",
+        torch_optimizer(lambda p, h: sgdw(p, h, caution=True)),
+        of="cautious",
+        dialect="mean-with-a-floor",
+        shape=MODEL,
+    ),
+    Witness(
+        "corrected_decay+heavy_ball",
+        "timm 1.0.31, timm.optim.SGDW with corrected_weight_decay=True",
+        torch_optimizer(sgdc),
+        of="corrected_decay",
+    ),
+    Witness(
+        "sgd@cosine",
+        "timm 1.0.31, timm.scheduler.CosineLRScheduler",
+        torch_optimizer(lambda p, h: torch.optim.SGD(p, h["lr"]), schedule=Cosine),
+        of="cosine",
+    ),
+    Witness(
+        "adafactor_momentum",
+        "timm 1.0.31, timm.optim.AdafactorBigVision",
+        torch_optimizer(big_vision),
+        dialect="big-vision",
+        rates=True,
+        shape=(4, 2, 3),
+    ),
     Witness(
         "adopt",
         "timm 1.0.31, timm.optim.Adopt",

@@ -26,6 +26,27 @@ WITNESSES = [
         dialect="floors-as-clamps",
         rates=True,
     ),
+    row("sgd", "torch.optim.SGD", lambda p, h: optim.SGD(p, h["lr"]), rates=True),
+    *(
+        row(
+            rule,
+            f"torch.optim.SGD{said}",
+            lambda p, h, named=named: optim.SGD(p, h["lr"], momentum=h["momentum"], **named),
+            dialect="rate-outside",
+            rates=True,
+        )
+        for rule, said, named in [
+            ("heavy_ball", "", {}),
+            ("nesterov", ", nesterov=True", {"nesterov": True}),
+        ]
+    ),
+    row(
+        "adagrad",
+        "torch.optim.Adagrad",
+        lambda p, h: optim.Adagrad(
+            p, h["lr"], eps=h["eps"], initial_accumulator_value=h["initial_accumulator"]
+        ),
+    ),
     row("adam", "torch.optim.Adam", lambda p, h: optim.Adam(p, **betas(h))),
     row(
         "adamw",
