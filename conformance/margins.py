@@ -20,6 +20,7 @@ import numpy as np
 from goldstep import spec
 from goldstep.oracle import Arithmetic, Case, Truth, judge, observe
 from goldstep.oracle.replay import implementation
+from goldstep.oracle.rounding import narrow
 
 from . import window
 from .cases import KILLS, Kills, cases, noted, rules, tried
@@ -102,6 +103,27 @@ def best(rule: str, trap: str, dtype: str) -> float:
     """The largest margin that was noted of a trap; 0 if nothing catches it."""
     by = noted(rule).get(trap, {}).get(dtype, {}).get("by", {})
     return max((_size(by, trajectory) for trajectory in by), default=0.0)
+
+
+LEAST = {"float64": 1e5, "float32": 100.0, "bfloat16": 2.0}
+"""A trap is outside of the limit by this factor at least, or the specification says that a coarse
+type hides it."""
+
+
+def short(rule: str) -> Iterator[str]:
+    """Which traps of a rule are noted to be nearer to the limit than they may, or are said to be
+    hidden and are not.
+    """
+    for trap in spec.load(spec.kind_of(rule), rule)["trap"]:
+        for dtype, least in LEAST.items():
+            name, by = f"trap {trap['name']} of {rule}", best(rule, trap["name"], dtype)
+            hidden = narrow(dtype) and dtype in trap.get("unseen", [])
+            if by < least and not hidden:
+                again = f"run python -m goldstep.conformance.margins --rule {rule}"
+                say = f", or say unseen = [{dtype!r}] in its specification" * narrow(dtype)
+                yield f"{name}: {by:.3g} times the limit in {dtype}, not {least:g}: {again}{say}"
+            if by >= least and hidden:
+                yield f"{name}: {by:.3g} times the limit in {dtype}, which is said to hide it"
 
 
 def write(rule: str) -> Kills:

@@ -18,10 +18,6 @@ THETA = "theta"
 """How the parameters are called among the slots of the state."""
 
 
-CHAINED = 2.0
-"""So many roundings more has a schedule that computes a rate from that of the step before."""
-
-
 class Moment(NamedTuple):
     """Parameters and state at one moment, side by side by group; `state` is None if unread."""
 
@@ -36,7 +32,7 @@ class Moment(NamedTuple):
             yield group, THETA, theta
 
 
-BLOCK = 1 << 14
+BLOCK = 1 << 15
 """So many elements are computed at a time: what comes and goes between stays in a cache."""
 
 
@@ -45,17 +41,23 @@ def unbounded() -> np.errstate:
     return np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
+def same(part: Bounded, whole: Bounded) -> Bounded:
+    """A part, or a whole of parts, that counts as the array which it is of in what is added up."""
+    part.mark, part.terms = whole.mark, whole.terms
+    return part
+
+
 def in_blocks(module: ModuleType) -> ModuleType:
     """A rule that updates each coordinate on its own, computed block by block, within a cache."""
 
     def update(theta: Bounded, g: Bounded, state: Any, hyper: Any) -> Any:
-        if theta.size <= BLOCK or not isinstance(theta.value, np.ndarray):
+        if theta.size <= BLOCK:
             return module.update(theta, g, state, hyper)
 
         def cut(x: Any, part: slice) -> Any:
             if not isinstance(x, Bounded) or x.host:
                 return x
-            return x.moved(lambda a: np.reshape(a, -1)[part])
+            return same(x.moved(lambda a: np.reshape(a, -1)[part]), x)
 
         whole: list[Any] = []
         for at in range(0, theta.size, BLOCK):
@@ -68,11 +70,13 @@ def in_blocks(module: ModuleType) -> ModuleType:
                     whole[i:] = whole[i:] or [x]
                     continue
                 if not at:
-                    flat = [np.empty(theta.size, y.dtype) for y in (x.value, x.error)]
-                    whole.append(Bounded(x.arithmetic, *flat))
+                    flat = (np.empty_like(y, shape=theta.size) for y in (x.value, x.error))
+                    whole.append(same(Bounded(x.arithmetic, *flat), x))
                 whole[i].value[part], whole[i].error[part] = x.value, x.error
         shaped = [
-            x.moved(lambda a: a.reshape(theta.shape)) if isinstance(x, Bounded) else x
+            same(x.moved(lambda a: np.reshape(a, theta.shape)), x)
+            if isinstance(x, Bounded) and not x.host
+            else x
             for x in whole
         ]
         return (*shaped[: len(out)], type(new)(*shaped[len(out) :]))
@@ -100,6 +104,8 @@ class Truth:
         if called and not around and not stages.sampled:
             self.ways = list(near(arithmetic))
         self.layout = layout or Layout(case)
+        if self._in_blocks and sum(map(np.size, case.params.values())) > BLOCK:
+            self.arithmetic = arithmetic.long()
         self.like = {slot: row["like"] for slot, row in stages.slots.items()}
         """What each slot of the state is shaped like."""
         self.dtype = numpy_dtype(arithmetic.dtype)
@@ -114,6 +120,12 @@ class Truth:
             (self._tensors(self.layout.join(g)), self._scalars(change) | more)
             for g, change, more in zip(case.grads, case.changes, beside, strict=True)
         ]
+
+    @property
+    def _in_blocks(self) -> bool:
+        """Whether each coordinate is updated on its own, by nothing but its gradients."""
+        stages = self.case.pipeline
+        return stages.scope == "element" and not stages.given
 
     def in_bfloat16(self) -> Iterator["Truth"]:
         """Itself, and by the other ways to iterate in bfloat16 if that is what is declared."""
@@ -146,7 +158,7 @@ class Truth:
         params = self._tensors(self.layout.join(self.case.params))
         if stages.sampled:
             return Sampled(self.arithmetic, pipeline(self.case.rule, self.meant), hyper, params)
-        if stages.scope == "element" and not stages.given:
+        if self._in_blocks:
             blocks = (
                 s if s.kind == "wrappers" else s._replace(module=in_blocks(s.module))
                 for s in stages.stages
@@ -162,10 +174,6 @@ class Truth:
             for _, _, x in moment.slots():
                 if isinstance(x, Bounded):
                     x.terms = NONE  # what one step starts from is no sum to it
-            if not self.case.pipeline.stages:
-                for x in moment.params.values():
-                    own = CHAINED * self.arithmetic.unit * np.abs(x.value)
-                    x.error = x.error + own.astype(np.float64)
             if not self.arithmetic.coarser:
                 return moment
             params, state = self._stored(moment)
