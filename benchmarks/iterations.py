@@ -1,46 +1,76 @@
 """Matrix iterations, beside their products alone
 
 The time of an iteration on a square matrix, and the part of it that its products of matrices would
-take by themselves: as many, of the same shapes, in the same type. A decomposition has no such part.
+take by themselves: as many as it was seen to take, of the same shapes, in the same type. The rate
+is that of those products. Iterations that decompose a matrix are left out: LAPACK has their time.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from goldstep.oracle import module
+from goldstep.oracle.examples import arguments
+from goldstep.oracle.place import Place
 
+from .arrays import waiting
 from .timing import least
 
-# By iteration: how it is called, and its products, as how many of (n, n) @ (n, n).
-PRODUCTS: dict[str, tuple[Callable[..., Any], int]] = {
-    "newton_schulz": (lambda f, x: f(x, 5), 15),
-}
+LARGEST = {"newton_schulz": 2048, "coupled_newton": 512, "coupled_root": 512}
+"""By iteration, up to how many rows: what ends when it is near enough takes many products."""
+
+SIZES, ON_A_DEVICE = (64, 128, 256, 512, 1024, 2048), (64, 512, 2048, 4096, 8192)
 
 
-def rows(*, quick: bool) -> Iterator[dict[str, object]]:
-    random = np.random.default_rng(0)
-    for name, (call, products) in PRODUCTS.items():
-        iteration = getattr(module(name), name)
-        for n in (64, 128) if quick else (64, 128, 256, 512, 1024, 2048):
+class Counted(np.ndarray):
+    """A matrix whose products are counted."""
+
+    products: list[tuple[int, int, int]] = []  # noqa: RUF012 - they are those of one call
+
+    def __matmul__(self, other: Any) -> Any:
+        self.products.append((*self.shape, other.shape[-1]))
+        return (np.asarray(self) @ np.asarray(other)).view(Counted)
+
+
+def counted(call: Callable[..., Any], given: dict[str, Any]) -> list[tuple[int, int, int]]:
+    """The shapes of the products that a call takes."""
+    Counted.products.clear()
+    call(**{k: x.view(Counted) for k, x in given.items()})
+    return list(Counted.products)
+
+
+def rows(*, quick: bool, place: Place | None = None) -> Iterator[dict[str, object]]:
+    for name, largest in LARGEST.items():
+        call = getattr(module(name), name)
+        for n in (64, 128) if quick else ON_A_DEVICE if place else SIZES:
+            if n > largest * (4 if place else 1):
+                continue
             for dtype in ("float32", "float64"):
-                x = random.standard_normal((n, n)).astype(dtype)
-                unit = x / np.linalg.norm(x)
+                random = np.random.default_rng(0)
+                given = arguments(name, random, random.standard_normal((n, n)) / math.sqrt(n))
+                given = {k: x.astype(dtype) for k, x in given.items()}
+                many = len(counted(call, given))
+                if place:
+                    given = {k: place.array(x) for k, x in given.items()}
+                # Numbers of the size that iterations have: none of the products is of denormals.
+                unit = next(iter(given.values())) / n
 
-                def alone(unit: Any = unit, products: int = products) -> None:
-                    for _ in range(products):
-                        unit @ unit
+                def alone(unit: Any = unit) -> Any:
+                    return unit @ unit
 
-                def whole(iteration: Any = iteration, call: Any = call, x: Any = x) -> None:
-                    call(iteration, x)
+                def whole(call: Any = call, given: Any = given) -> Any:
+                    return call(**given)
 
-                all_, part = least(whole, alone)
+                seconds = 0.01 if quick else 0.4
+                all_, one = least(whole, alone, seconds=seconds, wait=waiting(place))
                 yield {
                     "iteration": name,
                     "n": n,
                     "dtype": dtype,
-                    "products": products,
+                    "products": many,
                     "ms": f"{1e3 * all_:.3g}",
-                    "share of its products": f"{part / all_:.0%}",
+                    "share of its products": f"{many * one / all_:.0%}",
+                    "Gflop/s": f"{2 * n**3 / one / 1e9:.3g}",
                 }

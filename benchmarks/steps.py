@@ -1,24 +1,29 @@
 """A step of the reference
 
-One step of NumPy, as `reference/` has it, beside one of torch (single-tensor, foreach, fused) and
-of optax under jit. The time is ours; a ratio is ours over theirs, and a dash means that the library
-does not have it. Torch's Muon iterates in bfloat16, ours in the type of the tensor.
+One step as `reference/` has it, beside one of torch (single-tensor, foreach, fused; on a GPU also
+capturable) and of optax under jit. The time is ours; a ratio is ours over theirs, and a dash means
+that the library does not have it. `of copy` is the time in which what a step has to read and write
+(parameters, gradient, state) would be copied once, over ours: 100 % is as fast as memory. Torch's
+Muon iterates in bfloat16, ours in the type of the tensor. The reference writes every step into new
+arrays, and torch into its own.
 """
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import jax
-import numpy as np
 import optax
 import optax.contrib
 import torch
 from torch import optim
 
 from goldstep.oracle import module, pipeline
+from goldstep.oracle.place import Place
 from goldstep.spec import names
 
+from .arrays import copying, drawn, torch_device, waiting
 from .timing import Run, least
 
 jax.config.update("jax_enable_x64", True)  # noqa: FBT003
@@ -31,6 +36,15 @@ TORCH: dict[str, Any] = {
     "adafactor": optim.Adafactor,
     "muon": optim.Muon,
 }
+PATHS = {
+    "torch": {"foreach": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+    "capturable": {"foreach": False, "capturable": True},
+}
+LACKS = {"muon": {*PATHS} - {"torch"}, "adafactor": {"fused", "capturable"}, "sgd": {"capturable"}}
+"""The paths that torch does not have."""
+
 OPTAX: dict[str, Any] = {
     "sgd": optax.sgd,
     "adam": optax.adam,
@@ -41,12 +55,13 @@ OPTAX: dict[str, Any] = {
 }
 RULES = ("sgd", "adam", "adamw", "lion", "adafactor", "muon", "shampoo", "soap")
 MATRICES = {"adafactor", "muon", "shampoo", "soap"}
-SIDES = {10**4: 100, 10**6: 1000, 10**7: 3162}
+SIZES, ON_A_DEVICE = (10**4, 10**6, 10**7), (10**4, 10**6, 10**7, 10**8, 10**9)
 LARGEST = {"muon": 10**6, "shampoo": 10**4, "soap": 10**4}
-"""Beyond this the decompositions take minutes."""
+"""Beyond this products and decompositions take minutes."""
 
 
-def ours(rule: str, theta: Any, g: Any) -> Run:
+def ours(rule: str, theta: Any, g: Any) -> tuple[Run, int]:
+    """A step, and the bytes that it has to read and to write."""
     reference = module(rule)
     hyper = reference.Hyper(**pipeline(rule).profile("default"))
     held = [theta, reference.init(theta, hyper)]
@@ -54,17 +69,20 @@ def ours(rule: str, theta: Any, g: Any) -> Run:
     def run() -> None:
         held[:] = reference.update(held[0], g, held[1], hyper)
 
-    return run
+    size = math.prod(theta.shape)
+    kept = [math.prod(x.shape) / size for x in held[1] if hasattr(x, "shape")]
+    return run, 3 + 2 * sum(kept)
 
 
-def with_torch(rule: str, theta: Any, g: Any, **path: bool) -> Run | None:
-    if rule not in TORCH or (path.get("fused") and rule in {"adafactor", "muon"}):
+def with_torch(rule: str, path: str, theta: Any, g: Any, device: str) -> Run | None:
+    if rule not in TORCH or path in LACKS.get(rule, ()):
         return None
-    if path and rule == "muon":
+    if path == "capturable" and device == "cpu":
         return None
-    p = torch.nn.Parameter(torch.tensor(theta))
-    p.grad = torch.tensor(g)
-    run: Run = TORCH[rule]([p], lr=1e-3, **path).step
+    p = torch.nn.Parameter(torch.from_dlpack(theta).clone().to(device))
+    p.grad = torch.from_dlpack(g).clone().to(device)
+    options = PATHS[path] if rule != "muon" else {}
+    run: Run = TORCH[rule]([p], lr=1e-3, **options).step
     return run
 
 
@@ -87,31 +105,32 @@ def with_optax(rule: str, theta: Any, g: Any) -> Run | None:
     return run
 
 
-def rows(*, quick: bool) -> Iterator[dict[str, object]]:
-    random = np.random.default_rng(0)
+def rows(*, quick: bool, place: Place | None = None) -> Iterator[dict[str, object]]:
+    device = torch_device(place, torch)
     for rule in (r for r in RULES if r in names("optimizers")):
-        for n in [10**4] if quick else SIDES:
-            if n > LARGEST.get(rule, n):
+        for n in [10**4] if quick else ON_A_DEVICE if place else SIZES:
+            if n > LARGEST.get(rule, n) * (100 if place else 1):
                 continue
             for dtype in ("float32", "float64"):
-                shape = (SIDES[n], SIDES[n]) if rule in MATRICES else (n,)
-                theta, g = random.standard_normal((2, *shape)).astype(dtype)
-                runs = {
-                    "ours": ours(rule, theta, g),
-                    "torch": with_torch(rule, theta, g, foreach=False)
-                    if rule != "muon"
-                    else with_torch(rule, theta, g),
-                    "foreach": with_torch(rule, theta, g, foreach=True),
-                    "fused": with_torch(rule, theta, g, fused=True),
-                    "optax": with_optax(rule, theta, g),
-                }
+                side = math.isqrt(n)
+                theta, g = drawn(place, (side, side) if rule in MATRICES else (n,), dtype, 2)
+                step, arrays = ours(rule, theta, g)
+                runs: dict[str, Run | None] = {"copy": copying(place, theta), "ours": step}
+                runs |= {path: with_torch(rule, path, theta, g, device) for path in PATHS}
+                if not place:
+                    runs["optax"] = with_optax(rule, theta, g)
                 there = {k: run for k, run in runs.items() if run}
-                times = dict(zip(there, least(*there.values()), strict=True))
-                ratios = {k: f"{times['ours'] / times[k]:.2f}" if k in times else "-" for k in runs}
-                del ratios["ours"]
+                took = least(*there.values(), seconds=0.01 if quick else 0.4, wait=waiting(place))
+                times = dict(zip(there, took, strict=True))
+                mine, copied = times["ours"], times["copy"]
                 yield {
                     "rule": rule,
                     "elements": f"{n:.0e}",
                     "dtype": dtype,
-                    "ms": f"{1e3 * times['ours']:.3g}",
-                } | ratios
+                    "ms": f"{1e3 * mine:.3g}",
+                    "of copy": f"{arrays / 2 * copied / mine:.0%}",
+                } | {
+                    k: f"{mine / times[k]:.2f}" if k in times else "-"
+                    for k in [*PATHS, "optax"]
+                    if (k != "capturable" or device != "cpu") and (k != "optax" or not place)
+                }

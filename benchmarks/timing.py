@@ -6,17 +6,24 @@ from collections.abc import Callable
 Run = Callable[[], object]
 
 
-def least(*runs: Run, seconds: float = 0.6) -> list[float]:
-    """The least time of each of `runs`, in seconds, over turns that take `seconds` in all."""
+def least(*runs: Run, seconds: float = 0.4, turns: int = 2, wait: Run | None = None) -> list[float]:
+    """The least time of each of `runs`, in seconds, over turns that take `seconds` in all.
+
+    At least so many `turns` are taken. It is the processor's time, which leaves out what other
+    programs take; or else time as it goes by, with a device that is to `wait` for.
+    """
+    clock, done = (time.perf_counter, wait) if wait else (time.process_time, lambda: None)
     for run in runs:
         run()  # what is done once is not measured
+    done()
     best = [float("inf")] * len(runs)
     end = time.perf_counter() + seconds
-    turns = 0
-    while turns < 3 or time.perf_counter() < end:
+    taken = 0
+    while taken < turns or time.perf_counter() < end:
         for i, run in enumerate(runs):
-            start = time.perf_counter()
+            start = clock()
             run()
-            best[i] = min(best[i], time.perf_counter() - start)
-        turns += 1
+            done()
+            best[i] = min(best[i], clock() - start)
+        taken += 1
     return best

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from goldstep.oracle import Case, ContractError, Truth, diagnose, judge, observe
+from goldstep.oracle import Case, ContractError, Truth, diagnose, judge
 from goldstep.oracle.declared import misdeclared
 from goldstep.oracle.diagnose import Match, explain
 from goldstep.oracle.judge import Divergence, curves
 from goldstep.oracle.mistakes import Suspicion
 from goldstep.oracle.observe import Seen
+from goldstep.oracle.place import here
 
 from . import message
 from .implementations import Implementation
@@ -137,7 +138,7 @@ def ask(
     truth = memory.kind(case, made.arithmetic(dtype), made.dialects)
     try:
         with limited(LIMIT):
-            seen = observe(truth, made.make, free=free)
+            seen = made.seen(truth, free=free)
     except NotImplementedError as error:
         said = f"NOT TESTED: {made.name} does not offer this: {error}"
         return Answer("not tested", "not offered", said)
@@ -152,9 +153,10 @@ def ask(
             where = where.tb_next
         at = "" if where is None else f" ({where.tb_frame.f_code.co_filename}:{where.tb_lineno})"
         return Answer("raises", name, f"{case.id}/{dtype}: {name}: {error}{at}")
-    verdict = judge(truth, seen)
+    verdict = judge(truth, seen, place=made.place)
     if verdict.divergence is None:
         return Answer("conforms", "conforms", "", seen.level, verdict.ratio)
+    seen = Seen(seen.level, here(seen.free, made.place), here(seen.forced, made.place))
     with np.errstate(all="ignore"):
         matches = memory.diagnosed(truth, seen)
     claim = made.claim(case.rule)

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from goldstep.oracle import Arithmetic, pipeline
+from goldstep.oracle import Arithmetic, Truth, observe, pipeline
+from goldstep.oracle.observe import Seen
+from goldstep.oracle.place import Place, asked
 from goldstep.oracle.replay import Make
 from goldstep.oracle.rounding import PRODUCTS, UNIT, numpy_dtype
 from goldstep.oracle.rules import FACTOR, readings
@@ -74,6 +76,16 @@ class Implementation:
     """Which of `CAPABILITIES` it has; docs/implementers.md says what each one takes."""
     notes: Collection[str] = ()
     """What the report says of it beside its name: how its hyper-parameters were mapped."""
+    place: Place | None = None
+    """Where it is asked, if not with arrays of NumPy. `make` takes and gives those even so."""
+    there: Make | None = None
+    """Its `make` as it is asked there: arrays of NumPy go in, and its own come out."""
+
+    def seen(self, truth: Truth, *, free: bool) -> Seen:
+        """What it does with a case, in arrays of where it is asked."""
+        if self.place is None or self.there is None:
+            return observe(truth, self.make, free=free)
+        return observe(truth, self.there, free=free, xp=self.place.xp)
 
     def offers(self, rule: str, dtype: str) -> bool:
         """Whether it offers a rule; what breaks in another way than saying so is found later."""
@@ -127,7 +139,8 @@ def declared(found: Any, name: str) -> Implementation:
     if not callable(getattr(found, "make", None)):
         msg = f"--impl={name}: {found!r} has no function make(rule, hyper, params)"
         raise UnusableError(msg)
-    said = {k: getattr(found, k) for k in Implementation.__dataclass_fields__ if hasattr(found, k)}
+    fields = Implementation.__dataclass_fields__.keys() - {"place", "there"}
+    said = {k: getattr(found, k) for k in fields if hasattr(found, k)}
     made = Implementation(**(said | {"name": name}))
     _check(made)
     return made
@@ -138,6 +151,24 @@ def claiming(made: Implementation, dialects: Mapping[str, str]) -> Implementatio
     claimed = dataclasses.replace(made, dialects={**made.dialects, **dialects})
     _check(claimed)
     return claimed
+
+
+def at(made: Implementation, name: str) -> Implementation:
+    """The same, asked with the arrays of `--xp=NAME`. Raises UnusableError."""
+    if made.name.startswith("cmd:"):
+        msg = f"--xp={name}: {made.name} is a program of its own, which takes no arrays of ours"
+        raise UnusableError(msg)
+    try:
+        place = Place(name)
+    except (ModuleNotFoundError, ValueError, RuntimeError) as error:
+        msg = f"--xp={name}: {error}"
+        raise UnusableError(msg) from error
+    back, there = (asked(made.make, place, there=stays) for stays in (False, True))
+    dtypes = [d for d in made.dtypes if d in DTYPES]
+    notes = [*made.notes, f"arrays of {name}"]
+    return dataclasses.replace(
+        made, make=back, dtypes=dtypes, notes=notes, place=place, there=there
+    )
 
 
 def _without_adapter(door: str, text: str, name: str, rules: Collection[str]) -> Any:
@@ -226,10 +257,10 @@ def _check(made: Implementation) -> None:
                 f"{', '.join(known) or 'none'}"
             )
             raise UnusableError(msg)
-    each = [*made.dtypes, made.iteration, *_types(made.scalar, made.compute, made.state)]
-    for declared, known in ((each, UNIT), (_types(made.products), PRODUCTS)):
-        for dtype in [d for d in declared if d is not None and d not in known]:
-            msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(known)}"
+    types = [*made.dtypes, made.iteration, *_types(made.scalar, made.compute, made.state)]
+    for said, units in ((types, UNIT), (_types(made.products), PRODUCTS)):
+        for dtype in [d for d in said if d is not None and d not in units]:
+            msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(units)}"
             raise UnusableError(msg)
     if unknown := set(made.capabilities) - CAPABILITIES.keys():
         there = ", ".join(CAPABILITIES)

@@ -97,7 +97,9 @@ def test_case(question, tell, request):
         pytest.skip(answer.message)
     if said["status"] == "expected":
         pytest.xfail(known.says())
-    command = f"{plugin.program(request.config)} --impl={shlex.quote(made.name)} --case={name}"
+    program, options = plugin.program(request.config), [f"--impl={shlex.quote(made.name)}"]
+    options += [f"--xp={made.place.name}"] if made.place else []
+    command = " ".join([program, *options, f"--case={name}"])
     lines = [said["message"], message.repeat(command)]
     if request.config.option.shrink and memory.first(answer.verdict):
         lines += ["", *shrunken(made, case, dtype)]

@@ -61,17 +61,17 @@ class Layout:
             groups.setdefault(name if alone else absent, []).append(name)
         self.groups = {"+".join(names): names for names in groups.values()}
 
-    def join(self, tensors: Any) -> dict[str, Any]:
-        """By group, from arrays (or None) by name. The arrays are new."""
+    def join(self, tensors: Any, xp: Any = np) -> dict[str, Any]:
+        """By group, from arrays (or None) of a namespace, by name. The arrays are new."""
         joined: dict[str, Any] = {}
         for group, names in self.groups.items():
             parts = [tensors[name] for name in names]
             if parts[0] is None:
                 joined[group] = None
             elif len(names) == 1:
-                joined[group] = np.array(parts[0])
+                joined[group] = xp.asarray(parts[0], copy=True)
             else:
-                joined[group] = np.concatenate([np.ravel(x) for x in parts])
+                joined[group] = xp.concat([xp.reshape(x, (-1,)) for x in parts])
         return joined
 
     def split(self, group: str, joined: Any) -> dict[str, Any]:

@@ -24,7 +24,12 @@ def misdeclared(truth: Truth, seen: Seen) -> list[Match]:
 
     It is looked for where the declared one is fine enough that no mistake passes for rounding.
     """
-    for what, dtype, other in coarser(truth.arithmetic):
+    tried = list(coarser(truth.arithmetic))
+    if not any(moment.state for moment in (*seen.forced, *seen.free)):
+        # A state that does not show is suspected last, and only of a type as fine as this.
+        tried = [one for one in tried if one[0] != "state" or one[1] == "float32"]
+        tried.sort(key=lambda one: one[0] == "state")
+    for what, dtype, other in tried:
         if not kept_in(dtype, seen, {"compute": THETA, "state": None}.get(what, "")):
             continue
         fits = Truth(truth.case, other, truth.meant, truth.layout)
@@ -72,9 +77,10 @@ def coarser(own: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
 
 
 def kept_in(dtype: str, seen: Seen, slot: str | None) -> bool:
-    """Whether all that was seen of a slot (None: of the state) is of that type, and there is some.
+    """Whether all that was seen of a slot (None: of the state) is of that type.
 
-    Of what does not show, named "", nothing speaks against it.
+    Of what does not show, the slot "" and the state of an implementation that shows none, nothing
+    speaks against it.
     """
     if slot == "":
         return True
@@ -83,4 +89,4 @@ def kept_in(dtype: str, seen: Seen, slot: str | None) -> bool:
     arrays = [np.asarray(x, np.float64) for x in shown if np.ndim(x)]
     as_such = numpy_dtype(dtype)
     kept = (np.array_equal(x.astype(as_such).astype(np.float64), x) for x in arrays)
-    return bool(arrays) and all(kept)
+    return all(kept)

@@ -13,6 +13,7 @@ array([1.5, 2.5])
 """
 
 import difflib
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
@@ -87,7 +88,9 @@ class Scope:
     def __getitem__(self, key: tuple[str, int | None]) -> Any:
         return self.table[key[0]][key[1]].x
 
-    def key(self, tex: str) -> str:
+    @staticmethod
+    @functools.cache
+    def key(tex: str) -> str:
         """The name under which a declared symbol stands in the table."""
         base, primes, parts = symbol(tex).args
         labels = [label(p) for p in parts if label(p) != "t"]
@@ -672,6 +675,15 @@ def first(scope: Scope, v: Value, count: Value) -> Any:
     return scope.valued(v.x[..., : int(count.x)])
 
 
+def by_first_axis(x: Any) -> Any:
+    """A tensor as the matrix of its first axis by all others."""
+    return namespace(x).reshape(x, (x.shape[0] if x.ndim else 1, -1))
+
+
+def reshaped(_: Scope, v: Value, like: Value) -> Value:
+    return Value(like.kind, namespace(v.x).reshape(v.x, shape_of(like)))
+
+
 def upper(_: Scope, v: Value) -> Any:
     if v.kind != "m":
         return f"the upper triangle of {KINDS[v.kind]}"
@@ -707,6 +719,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "diag": (1, diagonal),
     "first": (2, first),
     "vec": (1, lambda _, v: Value(v.kind, namespace(v.x).reshape(v.x, (-1, 1)))),
+    "flat": (1, lambda _, v: Value(v.kind, by_first_axis(v.x))),
+    "reshape": (2, reshaped),
     "triu": (1, upper),
     **{f"{side}{f}": (1, side_of(f, axis)) for f in ("sum", "mean") for side, axis in SIDES},
     "ndim": (1, lambda scope, v: Value("s", scope.number(len(getattr(v.x, "shape", ()))))),

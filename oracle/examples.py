@@ -1,5 +1,6 @@
 """Steps on which the equations of a rule are told from all that is nearly the same."""
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -58,17 +59,20 @@ def drawn(random: np.random.Generator, how: str, shape: tuple[int, ...]) -> Any:
     return np.abs(x) + 0.125 if how == "positive" else x
 
 
-def examples(name: str, reading: str | None = None, *, few: bool = False) -> Iterator[Example]:
-    """Steps along short runs: each profile of the hyper-parameters, each kind of shape, zeros.
+def examples(
+    name: str, reading: str | None = None, *, few: bool = False, shapes: int | None = None
+) -> Iterator[Example]:
+    """Steps along short runs: distinct hyper-parameters, on each kind of shape; zeros; and, but for
+    a `few`, the amplified ones on the first kind.
 
-    A `few` are of one profile; the equations of which float64 has seen all need no more.
+    `shapes` is of how many kinds they are, if not of all.
     """
     s = spec.load(spec.kind_of(name), name)
     random = np.random.default_rng(8)
     amplified = {k: row["amplified"] for k, row in s["hyper"].items()}
     profiles = {"distinct": distinct(s["hyper"])} | ({} if few else {"amplified": amplified})
     for what, hyper in profiles.items():
-        for shape in shapes(s):
+        for shape in kinds(s)[: 1 if what == "amplified" else shapes]:
             draw = Draw(random, shape, whole=s["scope"] == "model")
             if spec.kind_of(name) == "iterations":
                 for scale in (1.0, 1e3) if (few or not takes_zero(name)) else (1.0, 1e3, 0.0):
@@ -82,7 +86,7 @@ def examples(name: str, reading: str | None = None, *, few: bool = False) -> Ite
                 yield from run(name, reading, f"{what} {shape}", hyper, draw)
 
 
-def shapes(s: Mapping[str, Any]) -> list[tuple[int, ...]]:
+def kinds(s: Mapping[str, Any]) -> list[tuple[int, ...]]:
     """The shapes of a rule; of one whose cost grows with a power, those far below its largest."""
     every = SHAPES["matrix" if s["theta"] in {"matrix", "gram"} else "tensor"]
     return [shape for shape in every if 3 * math.prod(shape) <= s.get("largest", math.inf)]
@@ -128,6 +132,7 @@ def arguments(name: str, random: np.random.Generator, x: Any) -> dict[str, Any]:
     return found
 
 
+@functools.lru_cache(maxsize=8)
 def inner(plain: ModuleType) -> list[Callable[[Any, Any], Any]]:
     """What a wrapper wraps, of which it asks nothing: any steps will do that differ."""
     beside = set(inspect.signature(plain.update).parameters)
@@ -167,10 +172,12 @@ class Draw:
         found = {}
         for k, row in rows.items():
             axes = (int(row["like"].split("*")[0]),) if "*" in row["like"] else ()
-            one = row["like"] == "1"
-            found[k] = (
-                float(drawn(self.random, row["draw"], ())) if one else self(row["draw"], axes)
-            )
+            if row["like"] == "1":
+                found[k] = float(drawn(self.random, row["draw"], ()))
+            elif row["like"] == "rows":
+                found[k] = drawn(self.random, row["draw"], (self.shape[0], 1))
+            else:
+                found[k] = self(row["draw"], axes)
         return found
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .case import Layout
 from .observe import Seen
+from .place import Place, here
 from .rounding import LIMIT, Bounded, narrow, size
 from .sampling import turned
 from .truth import Moment, Truth
@@ -43,11 +44,11 @@ class Verdict(NamedTuple):
         return self.divergence is None
 
 
-def excess(got: Any, true: Any, *, lost: bool = False) -> Any:
+def excess(got: Any, true: Any, *, lost: bool = False, place: Place | None = None) -> Any:
     """|error| over its bound, by element; infinite where what was got is not a number.
 
     What has no bound judges nothing. In a coarse type that may be, and where a run can be `lost`;
-    else such a case is refused.
+    else such a case is refused. At a `place` only the largest is found, and there.
     """
     if not isinstance(true, Bounded):
         return np.where(np.equal(got, true), 0.0, np.inf)
@@ -55,6 +56,8 @@ def excess(got: Any, true: Any, *, lost: bool = False) -> Any:
     if not judged.all() and not lost and not narrow(true.arithmetic.dtype):
         msg = "the truth has no bound, or leaves its type, somewhere: such a case judges nothing"
         raise OverflowError(msg)
+    if place:
+        return place.excess(got, true)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         error = size(got.astype(np.float64) - true.value)
         ratio = np.where(error == 0, 0.0, error / (LIMIT * true.error))
@@ -114,34 +117,37 @@ class Comparison:
         return slots - {w.slot for w in self.wrong()}
 
 
-def judge(truth: Truth, seen: Seen, *, golden: list[Moment] | None = None) -> Verdict:
+def judge(
+    truth: Truth, seen: Seen, *, golden: list[Moment] | None = None, place: Place | None = None
+) -> Verdict:
     """Compare what was seen with the truth. Teacher-forced steps come first: they are sharpest.
 
     `golden` is where the forced steps began, if not where this truth would have them begin. Of
-    iterations in bfloat16 it is the nearest way to round them that counts.
+    iterations in bfloat16 it is the nearest way to round them that counts. What was seen at a
+    `place` is compared there.
     """
     starts = golden or (truth.golden() if seen.forced else [])
     found: list[Verdict] = []
     for way in truth.in_bfloat16():
-        found.append(_judged(way, seen, starts))
+        found.append(_judged(way, seen, starts, place))
         if found[-1].conforms:
             break
     return min(found, key=lambda v: v.ratio)
 
 
-def _judged(truth: Truth, seen: Seen, starts: list[Moment]) -> Verdict:
+def _judged(truth: Truth, seen: Seen, starts: list[Moment], place: Place | None) -> Verdict:
     ratio, first = 0.0, None
     runs = [("free-running", seen.free, truth.free)] if seen.free else []
     if seen.forced:
         runs = [("teacher-forced", seen.forced, lambda: truth.forced(starts)), *runs]
     for mode, moments, true in runs:
-        lost = mode == "free-running" and truth.case.pipeline.diverges
+        lost = mode == "free-running" and may_be_lost(truth)
         wants = list(true())
-        most = at_once(truth.layout, moments, wants, lost=lost)
+        most = at_once(truth.layout, moments, wants, lost=lost, place=place)
         if most is not None and most <= 1:
             ratio = max(ratio, most)
             continue
-        for t, (got, want) in enumerate(zip(moments, wants, strict=True), 1):
+        for t, (got, want) in enumerate(zip(here(moments, place), wants, strict=True), 1):
             comparison = Comparison(truth.layout, got, want, lost=lost)
             ratio = max(ratio, comparison.ratio())
             if comparison.ratio() > 1:
@@ -151,7 +157,12 @@ def _judged(truth: Truth, seen: Seen, starts: list[Moment]) -> Verdict:
 
 
 def at_once(
-    layout: Layout, got: list[Moment], true: list[Moment], *, lost: bool = False
+    layout: Layout,
+    got: list[Moment],
+    true: list[Moment],
+    *,
+    lost: bool = False,
+    place: Place | None = None,
 ) -> float | None:
     """The largest ratio of a whole run, as a `Comparison` of each step finds it, but each slot of
     all steps in one go: nearly every run is right. None where that cannot be.
@@ -160,17 +171,20 @@ def at_once(
     for now, then in zip(got, true, strict=True):
         truths = {(group, slot): x for group, slot, x in then.slots()}
         for group, slot, x in now.slots():
-            if x.size and (group, slot) in truths:
+            if 0 not in x.shape and (group, slot) in truths:
                 columns.setdefault((group, slot), []).append((x, truths[group, slot]))
     most = 0.0
     for (_, slot), pairs in columns.items():
         want = stacked([w for _, w in pairs], np.ndim(pairs[0][0]))
         if want is None or len({(np.shape(x), x.dtype) for x, _ in pairs}) > 1:
             return None
+        elsewhere = place if not isinstance(pairs[0][0], np.ndarray) else None
+        turn, stack = (elsewhere.turned, elsewhere.stack) if elsewhere else (turned, np.stack)
         gauge = slot in layout.gauges
-        seen = np.stack([turned(x, w.value) if gauge else x for x, w in pairs])
+        seen = stack([turn(x, w.value) if gauge else x for x, w in pairs])
         try:
-            most = max(most, float(excess(seen, want, lost=lost).max()))
+            found = excess(seen, want, lost=lost, place=elsewhere)
+            most = max(most, float(found if elsewhere else found.max()))
         except OverflowError:  # perhaps only behind a step that is wrong
             return None
     return most
@@ -195,6 +209,15 @@ def stacked(column: list[Any], ndim: int) -> Any:
     return Bounded(first.arithmetic, *laid) if isinstance(first, Bounded) else laid[0]
 
 
+def may_be_lost(truth: Truth) -> bool:
+    """Whether a run may come to where its truth has no bound any more.
+
+    It may in float32, where a direction can nearly vanish of which the length or the sign is asked:
+    in float64 the same run is judged to its end.
+    """
+    return truth.case.pipeline.diverges or truth.arithmetic.dtype != "float64"
+
+
 def curves(truth: Truth, seen: Seen) -> dict[str, list[float | None]]:
     """The largest error over its bound at each step, by mode; None where it is not a number."""
     found: dict[str, list[float | None]] = {}
@@ -202,7 +225,7 @@ def curves(truth: Truth, seen: Seen) -> dict[str, list[float | None]]:
     if seen.forced:
         runs = [("teacher-forced", seen.forced, lambda: truth.forced(truth.golden())), *runs]
     for mode, moments, true in runs:
-        lost = mode == "free-running" and truth.case.pipeline.diverges
+        lost = mode == "free-running" and may_be_lost(truth)
         found[mode] = []
         for got, want in zip(moments, true(), strict=True):
             try:

@@ -28,12 +28,13 @@ def level(step: Any) -> int:
     return 2 if isinstance(step, Forced) else 1 if isinstance(step, Open) else 0
 
 
-def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
+def observe(truth: Truth, offered: Make, *, free: bool = True, xp: Any = np) -> Seen:
     """Put a case to an implementation and write down what it does.
 
     It runs free, and is forced at each step if it can be; `free=False` leaves out the free run of
     one that can be forced, and so does a coarse type. Every array that it is given is its own to
-    keep. Raises ContractError if what it gives back has not the names, shapes and type of what it
+    keep; those that it gives back are of the namespace `xp`, and stay where they are. Raises
+    ContractError if what it gives back has not the names, shapes and type of what it
     was given, and NotImplementedError if it offers too little to be judged.
     """
     case, layout = truth.case, truth.layout
@@ -48,8 +49,8 @@ def observe(truth: Truth, offered: Make, *, free: bool = True) -> Seen:
         more = {k: x if isinstance(x, float) else fresh(x) for k, x in beside.items()}
         params = step(fresh(case.grads[t]), **case.changes[t], **more)
         checked(params, case.params, dtype)
-        state = read and offers and joined_state(truth, step.state())
-        return Moment(layout.join(params), state or None)
+        state = read and offers and joined_state(truth, step.state(), xp)
+        return Moment(layout.join(params, xp), state or None)
 
     steps = range(len(case.grads))
     step: Any = offered(case.rule, dict(hyper), fresh(case.params))
@@ -77,18 +78,25 @@ def checked(params: Tensors, like: Tensors, dtype: np.dtype[Any]) -> None:
         msg = f"step gave back the parameters {sorted(params)}, not {sorted(like)}"
         raise ContractError(msg)
     for name, x in params.items():
-        got = np.asarray(x)
-        if got.shape != np.shape(like[name]) or got.dtype != dtype:
+        got, want = x if hasattr(x, "dtype") else np.asarray(x), np.shape(like[name])
+        # To name a type takes long, and only another library's has to be named.
+        if tuple(got.shape) != want or (got.dtype != dtype and named(got) != dtype.name):
             msg = (
-                f"step gave back {name!r} as {got.dtype} of shape {got.shape}, not as "
-                f"{dtype} of shape {np.shape(like[name])}"
+                f"step gave back {name!r} as {named(got)} of shape {tuple(got.shape)}, not as "
+                f"{dtype} of shape {want}"
             )
             raise ContractError(msg)
 
 
-def joined_state(truth: Truth, state: Slots) -> Slots:
+def named(x: Any) -> str:
+    """The type of an array of whatever library, without the library's name."""
+    return str(x.dtype).rpartition(".")[2]
+
+
+def joined_state(truth: Truth, state: Slots, xp: Any = np) -> Slots:
     """The state side by side by group; slots that the specification does not know are left out."""
-    layout, joined = truth.layout, {}
+    layout = truth.layout
+    joined: Slots = {}
     for group, names in layout.groups.items():
         if missing := [n for n in names if n not in state]:
             msg = f"state() has nothing for {missing[0]!r}; it has {sorted(state)}"
@@ -101,15 +109,17 @@ def joined_state(truth: Truth, state: Slots) -> Slots:
             if like == "1" or (like != "theta" and len(names) > 1):
                 own[slot] = np.array([float(state[name][slot]) for name in names])
                 continue
-            parts = [np.asarray(state[name][slot]) for name in names]
+            parts = [xp.asarray(state[name][slot]) for name in names]
             for name, x in zip(names, parts, strict=True):
                 want = layout.shapes[name] if like == "theta" else like_init(truth, name)[slot]
-                if x.shape != want:
-                    shapes = f"{x.shape}, not {want}"
+                if tuple(x.shape) != want:
+                    shapes = f"{tuple(x.shape)}, not {want}"
                     msg = f"state() gave {slot!r} of {name!r} in shape {shapes}"
                     raise ContractError(msg)
-            one = len(parts) == 1
-            own[slot] = np.array(parts[0]) if one else np.concatenate([x.ravel() for x in parts])
+            if len(parts) == 1:
+                own[slot] = xp.asarray(parts[0], copy=True)
+            else:
+                own[slot] = xp.concat([xp.reshape(x, (-1,)) for x in parts])
     return joined
 
 
@@ -128,7 +138,8 @@ def parted(layout: Layout, moment: Moment) -> tuple[Tensors, Slots]:
     for group, slot, x in moment.slots():
         names = layout.groups[group]
         if isinstance(x, int | float) or x.shape != moment.params[group].shape:
-            parts = {name: x if isinstance(x, int | float) else np.array(x) for name in names}
+            number = type(x) in {int, float} and slot != THETA
+            parts = {name: x if number else np.array(x) for name in names}
         else:
             parts = layout.split(group, x)
         if slot == THETA:

@@ -171,7 +171,7 @@ class Stepper:
         if stage.spec["scope"] == "model":
             more = self._given(stage, self._also, None)
             out: list[Tensors]
-            *out, new = update(theta, g, state, h, *inner, *more)
+            *out, new = update(theta, g, state, h, *more, *inner)
             both = zip(state, new, strict=True)
             kept = (old | x if isinstance(x, dict) else x for old, x in both)
             self._state[i] = type(new)(*kept)
@@ -180,7 +180,7 @@ class Stepper:
         for name, x in theta.items():
             asks = (functools.partial(f, name) for f in inner)
             more = self._given(stage, self._also, name)
-            *out, state[name] = update(x, g[name], state[name], h, *asks, *more)
+            *out, state[name] = update(x, g[name], state[name], h, *more, *asks)
             each.append(out)
         return [dict(zip(theta, xs, strict=True)) for xs in zip(*each, strict=True)]
 
@@ -207,7 +207,8 @@ class Stepper:
         asked: list[dict[str, Any]] = [{} for _ in range(self._sides(i))]
         for name, x in theta.items():
             inner = (_hearing(side, name) for side in asked)
-            stage.module.update(x, g[name], state[name], h, *inner)
+            more = self._given(stage, self._also, name)
+            stage.module.update(x, g[name], state[name], h, *more, *inner)
         return asked
 
     def _sides(self, i: int) -> int:
@@ -341,7 +342,7 @@ def implementation(meant: Readings | None = None) -> Make:
     made = functools.partial(make, meant=meant)
 
     def begin(rule: str, hyper: Hyper, params: Tensors) -> Step:
-        coarse = any(x.dtype.itemsize < 4 for x in params.values())
+        coarse = any(str(x.dtype).endswith("float16") for x in params.values())
         return Rounded(made, rule, hyper, params) if coarse else made(rule, hyper, params)
 
     return begin

@@ -13,6 +13,7 @@ a / b c is ambiguous: write \frac{a}{b} c or parentheses
                 ^
 """
 
+import functools
 import re
 from typing import Any, NamedTuple, NoReturn
 
@@ -87,6 +88,7 @@ def lex(tex: str) -> list[Token]:
     return [*(x for x in found if not x.s.isspace() and x.s not in SPACE), Token("", len(tex))]
 
 
+@functools.lru_cache(maxsize=512)
 def parse(tex: str, *, left_only: bool = False) -> Equation:
     r"""The tree of one equation, `name = ...` or `name \leftarrow ...`."""
     return Parser(tex).equation(left_only=left_only)

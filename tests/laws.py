@@ -16,7 +16,7 @@ import inspect
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -72,6 +72,8 @@ def along(row, shape):
     """What stands for one thing that a step is given beside the gradient."""
     if row["like"] == "1":
         return DOMAINS["> 0"]
+    if row["like"] == "rows":
+        return st.builds(scaled, shape.flatmap(lambda s: arrays((s[0], 1))), POWERS)
     more, least = row["like"].split("*")[:-1], 0.125 if row["draw"] == "positive" else -8.0
     each = shape.flatmap(lambda s: arrays((*map(int, more), *s), least))
     return st.builds(scaled, each, st.shared(POWERS, key="g"))
@@ -181,14 +183,8 @@ def before_sgd(rule, hyper, theta, grads, lr):
 ON_A_MUTANT = {}
 """Every theorem, by its module and its name, as said of a rule for which it is false."""
 
-ALWAYS = settings(
-    max_examples=50,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TRIES = 50
+"""After how many examples a mistake has to be found at the latest, whatever the profile."""
 
 
 def law(*, broken_by):
@@ -198,14 +194,15 @@ def law(*, broken_by):
         rule, *arguments = inspect.signature(theorem).parameters
         drawn = {name: notation(rule)[name] for name in arguments}
 
-        def said_of(reference, how=ALWAYS):
+        def said_of(reference, **how):
             with_infinite_errors = np.errstate(divide="ignore", invalid="ignore")(theorem)
-            return how(given(**{rule: st.just(reference)}, **drawn)(with_infinite_errors))
+            on_examples = given(**{rule: st.just(reference)}, **drawn)(with_infinite_errors)
+            return settings(**how)(on_examples)  # and else as the profile says
 
         named = isinstance(broken_by, str)
         mutant = read(rule, {rule: broken_by}) if named else link.variant(module(rule), broken_by)
         ON_A_MUTANT[theorem.__module__, theorem.__name__] = said_of(
-            mutant, settings(ALWAYS, phases=[Phase.generate])
+            mutant, max_examples=TRIES, derandomize=True, phases=[Phase.generate]
         )
         return said_of(module(rule))
 

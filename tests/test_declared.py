@@ -72,6 +72,15 @@ def test_what_is_coarser_than_declared_is_said_with_the_type_that_fits(inside, s
     assert found.ratio > 1e3
 
 
+def test_a_state_in_float32_is_found_where_it_does_not_show():
+    made = Implementation("mine", lambda *given: Coarse("state", *given).__call__)
+    # Of dyadic hyper-parameters the numbers of the host are the same in float32.
+    case = next(c for c in cases("novograd") if "designed-matrices/dyadic/constant" in c.id)
+    found = ask(made, case, "float64")
+    assert found.level == 0
+    assert found.verdict.endswith("keeps its state in float32, though float64 is declared")
+
+
 def test_a_state_in_a_coarse_type_is_found_beside_float32():
     found = answer("state", "float32", kept=numpy_dtype("bfloat16"))
     assert found.verdict.endswith("keeps its state in bfloat16, though float32 is declared")

@@ -1,6 +1,7 @@
 """The judge sees what is wrong, says where, and knows a mistake that it has met before."""
 
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -117,6 +118,15 @@ def test_of_a_run_that_can_be_lost_only_what_has_a_bound_is_judged():
     assert excess(np.array([1.0, 1.0, 1.0]), unbounded, lost=True).tolist() == [np.inf, 0, 0]
 
 
+def test_a_run_in_float32_may_lose_its_bound_where_the_same_in_float64_does_not():
+    case = next(c for c in cases("lamb") if c.id == "lamb/designed-shocks/amplified/changing")
+    for dtype, lost in (("float64", False), ("float32", True)):
+        truth = Truth(case, Arithmetic(dtype))
+        bounds = [x.error for m in truth.free() for _, _, x in m.slots() if isinstance(x, Bounded)]
+        assert np.isfinite(np.concatenate([np.ravel(b) for b in bounds])).all() is not lost
+        assert judge(truth, observe(truth, Level0)).conforms
+
+
 def test_one_wrong_element_in_one_step_is_found_where_it_is():
     class Slips(Level0):
         def __init__(self, *args):
@@ -190,3 +200,14 @@ def test_a_dialect_is_known_by_name_and_conforms_when_it_is_claimed():
             assert name in {m.name for m in diagnose(truth, seen) if m.kind == "dialect"}
             claimed = Truth(case, Arithmetic("float64"), claim)
             assert judge(claimed, observe(claimed, functools.partial(make, meant=claim))).conforms
+
+
+@pytest.mark.parametrize("trap", [None, "swapped-beta2"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_run_is_judged_at_once_as_it_is_step_by_step(dtype, trap, monkeypatch):
+    truth = Truth(question("lion"), Arithmetic(dtype))
+    seen = observe(truth, functools.partial(make, meant={"lion": trap} if trap else None))
+    at_once = judge(truth, seen)
+    monkeypatch.setattr(sys.modules["goldstep.oracle.judge"], "at_once", lambda *_, **__: None)
+    assert judge(truth, seen) == at_once
+    assert at_once.conforms == (trap is None)

@@ -350,6 +350,23 @@ def test_delay_late(delay, hyper, theta, grads):
     assert all(identical(x, want) for x, want in zip(seen, late, strict=False))
 
 
+@law(broken_by="factor-in-full")
+def test_qk_clip_logits_at_the_threshold(qk_clip, hyper, theta, g, givens):
+    (given, *_), alpha = givens, hyper.share
+    query, key = (
+        qk_clip.update(theta, g, (), hyper._replace(share=share), given, descend)[0]
+        for share in (alpha, 1 - alpha)
+    )
+    step, tau = descend(theta, g), hyper.threshold
+    assert same(query * key, tau / xp.maximum(given.logits, tau) * step * step)
+
+
+@law(broken_by="always-to-the-threshold")
+def test_qk_clip_below_nothing_happens(qk_clip, hyper, theta, g, givens):
+    given = qk_clip.Given(xp.minimum(givens[0].logits, hyper.threshold))
+    assert same(qk_clip.update(theta, g, (), hyper, given, descend)[0], descend(theta, g))
+
+
 @law(broken_by="rounds-down")
 def test_qsgd_unbiased(qsgd, hyper, theta, g):
     def received(chance):

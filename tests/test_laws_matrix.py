@@ -494,6 +494,21 @@ def test_normuon_rows_even_out(normuon):
         assert same(sizes, np.full(len(g), sizes[0]))
 
 
+@law(broken_by="channels-alone")
+def test_muon_conv_of_the_matrix(muon_conv):
+    random = np.random.default_rng(0)
+    theta, *grads = random.normal(size=(4, 3, 2, 2, 3))
+    order = random.permutation(12)
+
+    def flat(x):
+        return x.reshape(3, 12)[:, order]
+
+    h = hyper(muon_conv, lr=0.5, weight_decay=0.25)
+    ours, _ = run(muon_conv, h, theta, grads)
+    matrix, _ = run(muon_conv, h, flat(theta), [flat(g) for g in grads])
+    assert same(flat(ours[-1]), matrix[-1])
+
+
 @law(broken_by="norm-for-rms")
 def test_adamuon_root_mean_square(adamuon):
     for theta, grads, _ in runs():

@@ -38,7 +38,8 @@ def beside(rule, params):
 
     def drawn(row, x):
         many = [int(n) for n in row["like"].split("*")[:-1]]
-        found = random.uniform(0.25, 1, (*many, *x.shape))
+        shape = (len(x), 1) if row["like"] == "rows" else (*many, *x.shape)
+        found = random.uniform(0.25, 1, shape)
         positive = row["draw"] in {"positive", "uniform"}
         return np.asarray(found if positive else 2 * found - 1, x.dtype)
 

@@ -1,6 +1,7 @@
 """The equations are executed: each says what its line computes, and no other would do."""
 
 import functools
+import itertools
 import math
 import re
 import sys
@@ -25,7 +26,7 @@ EVERY = [name for _, name in EXECUTED]
 DIALECTS = [(name, d["name"]) for kind, name in EXECUTED for d in spec.load(kind, name)["dialect"]]
 READINGS = [(name, None) for name in EVERY] + DIALECTS
 IDS = [f"{name}-{reading}" if reading else name for name, reading in READINGS]
-SAYS_ONLY = 41
+SAYS_ONLY = 40
 """How many equations are not executed. It may only fall."""
 CONVERGED = {("shampoo", "coupled-newton")}
 """Dialects that come to the same numbers by another way: their equations cannot be told apart."""
@@ -38,11 +39,11 @@ EQUIVALENT = {
 
 
 @functools.cache
-def points(name, reading=None):
+def points(name):
     """Every passage through a line of a rule, on all examples, by tag."""
-    comparison = Comparison(name, reading)
+    comparison = Comparison(name)
     found = {tag: [] for tag in comparison.equations}
-    for e in examples(name, reading):
+    for e in examples(name):
         for point in comparison.points(e):
             found[point.tag].append(point)
     return found
@@ -54,11 +55,6 @@ def points(name, reading=None):
 @pytest.mark.parametrize(("name", "reading"), READINGS, ids=IDS)
 def test_every_equation_says_what_its_line_computes(name, reading):
     assert list(certify.failures(name, reading)) == []
-
-
-@pytest.mark.parametrize(("name", "reading"), READINGS, ids=IDS)
-def test_every_line_is_passed(name, reading):
-    assert [tag for tag, passed in points(name, reading).items() if not passed] == []
 
 
 def along(name, trajectory):
@@ -106,10 +102,13 @@ def test_a_dialect_says_otherwise_in_its_equations_as_in_its_lines(name, reading
     executed = [tag for tag in changed if tag not in other.says_only]
     assert [t for t in tags if t not in plain.says_only] == [t for t in executed if t in tags]
     assert changed
-    for tag in executed:
-        found = points(name, reading)[tag]
-        apart = told(Point.otherwise, found, plain.tex[tag])
-        assert apart == ((name, reading) not in CONVERGED), tag
+    comparison, alike = Comparison(name, reading), {*executed}
+    for point in itertools.chain.from_iterable(map(comparison.points, examples(name, reading))):
+        if point.tag in alike and told(Point.otherwise, [point], plain.tex[point.tag]):
+            alike.remove(point.tag)
+        if not alike:
+            break
+    assert alike == ({*executed} if (name, reading) in CONVERGED else set())
 
 
 def test_few_equations_are_in_words_only_and_never_more(capsys):
@@ -249,6 +248,8 @@ def scope():
         (r"y_t = B_t^\top A_t", [[5.0, 7.0], [1.0, 2.0], [-3.0, 0.0]]),
         (r"y = \operatorname{tr}(B_t B_t^\top) / \lVert B_t \rVert_F^2", 1.0),
         (r"y_t = A_t \oslash A_t + A_t \odot A_t", [[5.0, 2.0], [2.0, 5.0]]),
+        (r"y_t = \operatorname{flat}(m_{t-1})", [[2.0], [4.0]]),
+        (r"y_t = \operatorname{reshape}(\operatorname{vec}(A_t), A_t) - A_t", [[0.0, 0.0]] * 2),
         (r"y = \operatorname{rows}(B_t) / \operatorname{cols}(B_t)", 2 / 3),
         (
             r"y = \begin{cases} 1 & \text{if } t > 2 \wedge c < 1 \\ 2 & \text{otherwise} \end{cases}",
@@ -357,6 +358,14 @@ def test_a_line_that_says_something_else_is_named_with_its_equation(monkeypatch)
     )
     assert r"\beta_2 v_{t-1}" in found[0]
     assert "g * m" in found[0]
+
+
+def test_a_line_that_no_example_passes_is_named(monkeypatch):
+    vectors = [*examples("adafactor", shapes=1)]
+    monkeypatch.setattr(certify, "examples", lambda *_, **__: iter(vectors))
+    assert [said.split(": ", 1)[1] for said in certify.failures("adafactor")] == [
+        f"adafactor.{n}: no example passes its line" for n in (1, 10, 11, 9)
+    ]
 
 
 def test_digits_see_what_float64_does_not(monkeypatch):

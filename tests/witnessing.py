@@ -32,6 +32,8 @@ class Witness(NamedTuple):
     shape: tuple[int, ...] | dict[str, tuple[int, ...]] = SHAPE
     """Of the parameter; of several by name, which are then given by name."""
     steps: int = STEPS
+    after: int = 0
+    """So many steps are taken before the first that is compared."""
     tolerance: float = 1e-12
     of: str = ""
     """Of which part of the pipeline it is a witness, if not of its last."""
@@ -78,7 +80,7 @@ def difference(witness):
             mine = {name: slots[witness.slot] for name, slots in ours.state().items()}
         old, its = its, theirs(handed(g), **given)
         its = its if by_name else {"w": its}
-        for name in shapes:
+        for name in shapes if t >= witness.after else ():
             update, its_own = mine[name] - before[name], np.float64(its[name]) - old[name]
             worst = max(worst, float(np.abs(its_own - update).max()))
             largest = max(largest, float(np.abs(update).max()))

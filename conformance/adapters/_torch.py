@@ -20,20 +20,33 @@ BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 def tensor(x):
     """A tensor of its own, of what is in an array; NumPy's bfloat16 is not torch's."""
-    x = x.copy()
+    if hasattr(x, "__dlpack__") and not isinstance(x, np.ndarray):
+        return shared(x).clone()
+    x = np.array(x)
     if x.dtype == BFLOAT16:
         return torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(x)
 
 
+def shared(x):
+    """A tensor of what is in an array of another library, where it is, and not copied."""
+    return torch.from_dlpack(x)
+
+
 def array(x):
     """An array of its own, of what is in a tensor."""
-    return seen(x).copy()
+    return copied(seen(x))
+
+
+def copied(x):
+    return x.copy() if isinstance(x, np.ndarray) else x.clone()
 
 
 def seen(x):
-    """What is in a tensor, as an array that changes as it does."""
+    """What is in a tensor, as an array that changes as it does; on a GPU it is a tensor still."""
     x = x.detach()
+    if x.device.type != "cpu":
+        return x
     if x.dtype == torch.bfloat16:
         return x.view(torch.int16).numpy().view(BFLOAT16)
     return x.numpy()
@@ -81,7 +94,8 @@ class Params:
 class State(Params):
     """Level 2. `keys` says by slot which entry of the state of a parameter it is.
 
-    A count is a tensor, but in `int:step` a number, and in `group:step` one of the whole group.
+    A count is a tensor, but in `int:step` a number, and in `group:step` or `tensor of group:step`
+    one of the whole group.
     """
 
     keys: dict[str, str]
@@ -98,7 +112,7 @@ class State(Params):
 
     def _held(self, name, p, slot, key):
         found = read(self.optimizer, p, slot, key)
-        return self.begun[name][slot].copy() if found is None else found
+        return copy.deepcopy(self.begun[name][slot]) if found is None else found
 
     def load(self, params, state):
         with torch.no_grad():
@@ -110,18 +124,26 @@ class State(Params):
                 for slot, key in self.keys.items():
                     where, _, entry = key.rpartition(":")
                     x = state[name][slot]
-                    if where == "group":
-                        self.optimizer.param_groups[0][entry] = x
+                    if where.endswith("group"):
+                        count = torch.tensor(float(x)) if where != "group" else x
+                        self.optimizer.param_groups[0][entry] = count
                     elif slot == "t":
-                        held[entry] = x if where == "int" else torch.tensor(float(x))
+                        held[entry] = x if where == "int" else counted(x, p, self.optimizer)
                     else:
-                        held[entry] = tensor(np.asarray(x))
+                        held[entry] = tensor(x)
+
+
+def counted(x, p, optimizer):
+    """A count, where the optimizer keeps it: beside the parameter, if one kernel takes both."""
+    group = optimizer.param_groups[0]
+    beside = group.get("fused") or group.get("capturable")
+    return torch.tensor(float(x), device=p.device if beside else "cpu")
 
 
 def read(optimizer, p, slot, key):
     """One slot of the state of a parameter; None where it is not there yet."""
     where, _, entry = key.rpartition(":")
-    held = (optimizer.param_groups[0] if where == "group" else optimizer.state[p]).get(entry)
+    held = (optimizer.param_groups[0] if where.endswith("group") else optimizer.state[p]).get(entry)
     if slot == "t":
         return 0 if held is None else int(held)
     return None if held is None else array(held)
@@ -149,7 +171,9 @@ class Class:
             return Params(self.found, self.mapping.values, hyper, params)
         step = State(self.found, self.mapping.values, hyper, params)
         step.keys, step.idle = self.keys, self.idle
-        step.begun = reference(rule, hyper, {k: x.copy() for k, x in params.items()}).state()
+        step.begun = reference(
+            rule, hyper, {k: array(tensor(x)) for k, x in params.items()}
+        ).state()
         return step
 
     def _look(self):
@@ -176,7 +200,7 @@ class Class:
                 [k for k, row in rows.items() if row["like"] == like], entries[like]
             ).items()
         }
-        if any(key.startswith("group:") for key in keys.values()):
+        if any("group:" in key for key in keys.values()):
             self.capabilities.discard("absences")  # one count for all
         if missing := [slot for slot in rows if slot not in keys]:
             return None, f"no entry of its state is known to be {', '.join(missing)}"
@@ -206,6 +230,8 @@ def kinds(held, group, shape):
     """The entries of a state after three steps: those of the parameter's shape, and the counts."""
     theta = {k: k for k, x in held.items() if torch.is_tensor(x) and x.shape == shape}
     counts = {k: f"group:{k}" for k, x in group.items() if type(x) is int and x == 3}
+    of_tensors = [k for k, x in group.items() if torch.is_tensor(x) and x.ndim == 0 and x == 3]
+    counts |= {k: f"tensor of group:{k}" for k in of_tensors}
     for k, x in held.items():
         if k not in theta and np.ndim(x) == 0 and x is not None and int(x) == 3:
             counts[k] = k if torch.is_tensor(x) else f"int:{k}"

@@ -7,7 +7,7 @@ from ._torch import Table, scalar
 version = importlib.metadata.version("pytorch_optimizer")
 dialects = {
     "heavy_ball": "rate-outside",
-    "lars": "rate-outside",
+    "lars": "not-for-vectors",
     "lamb": "norm-at-most-ten",
     "radam": "waits",
     "yogi": "bias-corrected",

@@ -6,7 +6,7 @@ from ._torch import Table, scalar
 
 version = importlib.metadata.version("schedulefree")
 dialects = {}
-capabilities = {"changes", "absences", "saves"}
+capabilities = {"changes", "saves"}  # it counts the steps of a group, not of each parameter
 make = Table(
     {
         "schedule_free_adamw": "schedulefree.AdamWScheduleFree(warmup_steps=warmup)",

@@ -5,7 +5,7 @@ import torch
 from torch import nn, optim
 
 from . import _torch_around as around
-from ._torch import array, seen, tensor
+from ._torch import array, copied, seen, shared, tensor
 
 torch.set_num_threads(1)  # tensors this small lose more in hand-over than they gain
 
@@ -178,7 +178,7 @@ class Params:
         torch.set_default_dtype(torch.float64)  # of NUMBERS, which would else be float32
         self.optimizer.step()
         torch.set_default_dtype(kept)
-        return {name: x.copy() for name, x in self.seen.items()}
+        return {name: copied(x) for name, x in self.seen.items()}
 
     def save(self):
         """The parameters and the optimizer's own state_dict, as a checkpoint would have them."""
@@ -210,11 +210,14 @@ class Step(Params):
 
     def load(self, params, state):
         for name, p in self.params.items():
-            self.seen[name][...] = params[name]
+            if isinstance(params[name], np.ndarray):
+                self.seen[name][...] = params[name]
+            else:
+                p.data.copy_(shared(params[name]))
             held = {self.keys[slot]: x for slot, x in state[name].items()}
             self.optimizer.state[p] = {
                 "step": torch.tensor(float(held.pop("step", 0))),
-                **{key: tensor(np.asarray(x)) for key, x in held.items() if has(p, key)},
+                **{key: tensor(x) for key, x in held.items() if has(p, key)},
             }
 
 

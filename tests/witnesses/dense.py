@@ -111,6 +111,61 @@ def spectral_adam(h, theta):
     return step
 
 
+def average(b, xs):
+    """The average of all that was, from zero."""
+    return (1 - b) * sum(b ** (len(xs) - 1 - i) * x for i, x in enumerate(xs))
+
+
+def adamuon(h, theta):
+    """The polynomial of Newton and Schulz, of the singular values alone."""
+    past, squares, mu = [], [], h["momentum"]
+
+    def step(g):
+        nonlocal theta
+        past.append(g)
+        ahead = mu * average(mu, past) + (1 - mu) * g
+        u, s, v = np.linalg.svd(np.sign(ahead), full_matrices=False)
+        s = s / (np.linalg.norm(s) + 1e-7)
+        for _ in range(h["steps"]):
+            s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+        squares.append(((u * s) @ v) ** 2)
+        o = (u * s) @ v / (average(mu, squares) ** 0.5 + h["eps"])
+        long = np.linalg.norm(o) + h["eps"]
+        decayed = (1 - h["lr"] * h["weight_decay"]) * theta
+        theta = decayed - h["lr"] * 0.2 * theta.size**0.5 / long * o
+        return theta
+
+    return step
+
+
+def psgd_kron(h, theta):
+    """The gradient as one long vector, and the Kronecker product of the factors."""
+    past, left, right = [], np.eye(len(theta)), np.eye(theta.shape[1])
+
+    def bound(x):
+        y = x @ x[np.argmax(np.linalg.norm(x, axis=1))]
+        return np.linalg.norm(x @ y) / np.linalg.norm(y)
+
+    def moved(q, x, y):
+        return q - h["precond_lr"] * np.triu(x - y) @ q / bound(x + y)
+
+    def step(g, probe):
+        nonlocal theta, left, right
+        past.append(g)
+        m = average(h["beta"], past) / (1 - h["beta"] ** len(past))
+        whole = np.kron(left, right)
+        a = (whole @ m.ravel()).reshape(g.shape)
+        b = np.linalg.solve(whole.T, probe.ravel()).reshape(g.shape)
+        left, right = moved(left, a @ a.T, b @ b.T), moved(right, a.T @ a, b.T @ b)
+        whole = np.kron(left, right)
+        u = (whole.T @ whole @ m.ravel()).reshape(g.shape)
+        u = u * min(1.0, h["clip"] / (np.linalg.norm(u) / g.size**0.5))
+        theta = theta - h["lr"] * (u + h["weight_decay"] * theta)
+        return theta
+
+    return step
+
+
 def drawn(random):
     return {k: random.normal(size=(5, 3)) for k in ("inputs", "outputs")}
 
@@ -121,8 +176,17 @@ WITNESSES = [
     Witness("shampoo_averaged", HERE, kronecker(-1 / 4, average=True), tolerance=1e-9),
     Witness("shampoo_debiased", HERE, kronecker(-1 / 4, average=True, whole=True), tolerance=1e-9),
     Witness("shampoo_squared", HERE, kronecker(-1 / 2, average=True, trace=True), tolerance=1e-9),
-    Witness("full_adagrad", HERE, adagrad, tolerance=1e-6),
+    # Before that the sum of the outer products is singular, and its root has half of the digits.
+    Witness("full_adagrad", HERE, adagrad, after=30, tolerance=1e-9),
     Witness("kfac", HERE, kfac, given=drawn, tolerance=1e-9),
     Witness("spectral_momentum", HERE, spectral_momentum, tolerance=1e-9),
     Witness("spectral_adam", HERE, spectral_adam, tolerance=1e-9),
+    Witness("adamuon", HERE, adamuon, tolerance=1e-9),
+    Witness(
+        "psgd_kron",
+        HERE,
+        psgd_kron,
+        given=lambda random: {"probe": random.normal(size=(5, 3))},
+        tolerance=1e-9,
+    ),
 ]

@@ -38,7 +38,31 @@ def sophia(h, theta):
     return step
 
 
+def muon_clip(h, theta):
+    """Around its AdamW; it takes the threshold by the head, here of one row each."""
+    w, adam = torch.nn.Parameter(torch.tensor(theta)), {"betas": (h["beta1"], h["beta2"])}
+    clip = {"qk_clip": "query", "attention_name": "all"}
+    clip |= {"qk_clip_threshold": h["threshold"], "qk_clip_alpha": h["share"]}
+    group = {"params": [w], "use_muon": False, "lr": h["lr"], "eps": h["eps"], **adam, **clip}
+    optimizer = po.MuonClip([group], adamw_eps=h["eps"])
+
+    def step(g, logits):
+        w.grad = torch.tensor(g)
+        optimizer.step(attention_max_logits={"all": torch.tensor(logits[:, 0])})
+        return w.detach().numpy().copy()
+
+    return step
+
+
 WITNESSES = [
+    Witness(
+        "qk_clip+adam",
+        "pytorch_optimizer 4.1.0, MuonClip",
+        muon_clip,
+        hyper={"share": 0.5},
+        given=lambda random: {"logits": 4.0 ** random.integers(-2, 3, size=(5, 1))},
+        of="qk_clip",
+    ),
     row(
         "ademamix",
         "pytorch_optimizer 4.1.0, AdEMAMix",
