@@ -258,9 +258,9 @@ def _check(made: Implementation) -> None:
             )
             raise UnusableError(msg)
     types = [*made.dtypes, made.iteration, *_types(made.scalar, made.compute, made.state)]
-    for said, known in ((types, UNIT), (_types(made.products), PRODUCTS)):
-        for dtype in [d for d in said if d is not None and d not in known]:
-            msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(known)}"
+    for said, units in ((types, UNIT), (_types(made.products), PRODUCTS)):
+        for dtype in [d for d in said if d is not None and d not in units]:
+            msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(units)}"
             raise UnusableError(msg)
     if unknown := set(made.capabilities) - CAPABILITIES.keys():
         there = ", ".join(CAPABILITIES)

@@ -1,5 +1,6 @@
 """The truth of a case, with its bound: along a whole run, and one step from each golden moment."""
 
+import functools
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -102,10 +103,17 @@ class Truth:
         self.like = {slot: row["like"] for slot, row in stages.slots.items()}
         """What each slot of the state is shaped like."""
         self.dtype = numpy_dtype(arithmetic.dtype)
-        self.grads = [self._tensors(self.layout.join(g)) for g in case.grads]
-        self.changes = [self._scalars(c) for c in case.changes]
-        self.given = [self._beside(given) for given in case.given] or [{} for _ in case.grads]
         self._golden: tuple[list[Moment], list[Moment]] | None = None
+
+    @functools.cached_property
+    def _asked(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """By step: the gradients, and what else it is given."""
+        case = self.case
+        beside = [self._beside(given) for given in case.given] or [{} for _ in case.grads]
+        return [
+            (self._tensors(self.layout.join(g)), self._scalars(change) | more)
+            for g, change, more in zip(case.grads, case.changes, beside, strict=True)
+        ]
 
     def in_bfloat16(self) -> Iterator["Truth"]:
         """Itself, and by the other ways to iterate in bfloat16 if that is what is declared."""
@@ -147,8 +155,9 @@ class Truth:
         return Stepper(stages, hyper, params, self.arithmetic.scalar)
 
     def _advance(self, step: Stepper | Sampled, t: int) -> Moment:
+        grads, more = self._asked[t]
         with unbounded():
-            step(self.grads[t], **self.changes[t], **self.given[t])
+            step(grads, **more)
             moment = Moment(step.params, step.state())
             for _, _, x in moment.slots():
                 if isinstance(x, Bounded):
@@ -177,7 +186,7 @@ class Truth:
     def free(self) -> Iterator[Moment]:
         """The moments after each step, each with the error gathered since the first."""
         step = self._stepper()
-        for t in range(len(self.grads)):
+        for t in range(len(self.case.grads)):
             yield self._advance(step, t)
 
     def forced(self, golden: list[Moment]) -> Iterator[Moment]:
@@ -197,7 +206,7 @@ class Truth:
         """
         if self._golden is None:
             before, after, step = [], [], self._stepper()
-            for t in range(len(self.grads)):
+            for t in range(len(self.case.grads)):
                 before.append(self._rounded(Moment(step.params, step.state())))
                 step.load(*self._exact(before[-1]))
                 after.append(self._advance(step, t))
@@ -223,7 +232,9 @@ class Truth:
             if not isinstance(x, Bounded):
                 return x
             with unbounded():
-                return float(x.value.astype(scalar)) if x.host else x.value.astype(dtype)
+                return (
+                    float(x.value.astype(scalar)) if x.host else np.asarray(x.value.astype(dtype))
+                )
 
         state = {
             g: {k: held(x, kept) for k, x in s.items()} for g, s in (moment.state or {}).items()

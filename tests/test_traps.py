@@ -6,7 +6,8 @@ import pytest
 
 from goldstep import spec
 from goldstep.conformance import margins, trajectories
-from goldstep.conformance.cases import COUNT
+from goldstep.conformance.cases import COUNT, asked, worth
+from goldstep.conformance.implementations import CAPABILITIES
 from goldstep.oracle.rounding import narrow
 
 TRAPS = list(margins.traps())
@@ -44,8 +45,18 @@ def test_every_trajectory_catches_a_trap():
 
 def test_no_trap_is_noted_that_is_no_more():
     names = [name for _, name in spec.every()]
-    assert {path.stem for path in margins.FOLDER.glob("*.json")} <= {*names}
+    assert {path.stem for path in margins.KILLS.glob("*.json")} <= {*names}
     for name in names:
         there = [trap for rule, trap in TRAPS if rule == name]
         assert list(margins.noted(name)) == there
         json.dumps(margins.noted(name), allow_nan=False)
+
+
+@pytest.mark.parametrize("rule", sorted({rule for rule, _ in TRAPS}))
+def test_a_type_is_asked_the_case_that_catches_a_trap_best(rule):
+    for caught in margins.noted(rule).values():
+        for dtype, at in caught.items():
+            name = at["case"].split("/")[0]
+            found = {c.id: worth(c, dtype) for c in asked(name, CAPABILITIES)}
+            twin = at["case"].replace("/constant", "/changing")
+            assert found.get(at["case"]) or found.get(twin), (dtype, at["case"])

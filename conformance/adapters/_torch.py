@@ -128,9 +128,16 @@ class State(Params):
                         count = torch.tensor(float(x)) if where != "group" else x
                         self.optimizer.param_groups[0][entry] = count
                     elif slot == "t":
-                        held[entry] = x if where == "int" else torch.tensor(float(x))
+                        held[entry] = x if where == "int" else counted(x, p, self.optimizer)
                     else:
                         held[entry] = tensor(x)
+
+
+def counted(x, p, optimizer):
+    """A count, where the optimizer keeps it: beside the parameter, if one kernel takes both."""
+    group = optimizer.param_groups[0]
+    beside = group.get("fused") or group.get("capturable")
+    return torch.tensor(float(x), device=p.device if beside else "cpu")
 
 
 def read(optimizer, p, slot, key):
