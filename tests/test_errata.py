@@ -325,17 +325,16 @@ def cross_term_of_the_regret():
 
 
 def regret_bound():
-    eta, x, star = 0.5, np.ones(3), np.zeros(3)
-    s2, regret, traces, sums, furthest = np.zeros(3), 0.0, 0.0, 0.0, 0.0
-    for g in RANDOM.normal(size=(200, 3)):
-        regret += g @ (x - star)
-        furthest = max(furthest, np.max((x - star) ** 2))
-        s2 = s2 + g * g
-        s = np.sqrt(s2)
-        sums += g @ (g / s)
-        traces = np.sum(s)
-        x = x - eta * g / s
-    assert regret <= furthest * traces / (2 * eta) + eta / 2 * sums
+    # From x_0 = x* the first term of what is said is none, and x may still go far.
+    eta, x, squares, regret, sums, furthest = 0.5, 0.0, 0.0, 0.0, 0.0, 0.0
+    for g in [-1.0] * 100 + [100.0]:
+        regret += g * x
+        furthest = max(furthest, x * x)
+        squares += g * g
+        sums += g * g / math.sqrt(squares)
+        x -= eta * g / math.sqrt(squares)
+    assert regret > 2 * eta * sums
+    assert regret <= furthest * math.sqrt(squares) / (2 * eta) + eta / 2 * sums
 
 
 def best_preconditioner():
