@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-SECTIONS = ("steps", "iterations", "suite", "bounds", "files")
+SECTIONS = ("steps", "iterations", "suite", "cases", "bounds", "files")
 THERE = ("steps", "iterations")
 """What can be measured with the arrays of another library."""
 

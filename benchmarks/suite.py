@@ -1,97 +1,65 @@
 """The conformance suite
 
-What a case costs, and which share of it the implementation itself takes; the rest is the truth with
-its bound, and the comparison. Then how the time of all cases grows with the number of cases, of
-steps and of tensors: 2 is as much as twice as many.
+`pytest conformance --impl=...`, each time in a process of its own: with every truth to compute, and
+with all of them kept from before; on one core, and on all that there are. The first verdict is the
+first dot on the terminal. What importing the library alone takes is in every time.
 """
 
-import dataclasses
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
-from goldstep.conformance.cases import asked, rules
-from goldstep.conformance.implementations import Implementation, implementation
-from goldstep.oracle import Case, Truth, judge, observe
-
-
-class Timed:
-    """A step that adds up the time which the implementation takes."""
-
-    def __init__(self, step: Any, spent: dict[str, float]) -> None:
-        self.inner, self.spent = step, spent
-
-    def _timed(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            return call(*args, **kwargs)
-        finally:
-            self.spent["implementation"] += time.perf_counter() - start
-
-    def __call__(self, grads: Any, **also: Any) -> Any:
-        return self._timed(self.inner, grads, **also)
-
-    def state(self) -> Any:
-        return self._timed(self.inner.state)
-
-    def load(self, params: Any, state: Any) -> None:
-        self._timed(self.inner.load, params, state)
+ROOT = Path(__file__).parent.parent
+LIBRARIES = {
+    "torch": "import torch, torch._dynamo",  # as its first optimizer does
+    "optax": "import optax, optax.contrib",
+}
 
 
-def judged(made: Implementation, cases: list[Case], dtype: str = "float32") -> dict[str, float]:
-    """The seconds that go into each part."""
-    spent = {"implementation": 0.0}
+def seconds(command: list[str], cache: str, cores: Collection[int]) -> tuple[float, float, float]:
+    """Until its first letter, until its end, and of processors, on some cores."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    for case in cases:
-        truth = Truth(case, made.arithmetic(dtype), made.dialects)
-        seen = observe(truth, lambda *a: Timed(made.make(*a), spent))
-        judge(truth, seen)
-    spent["all"] = time.perf_counter() - start
-    return spent
-
-
-def longer(case: Case) -> Case:
-    """The same case with twice as many steps."""
-    return dataclasses.replace(
-        case,
-        id=case.id + "+",
-        grads=[*case.grads, *case.grads],
-        changes=[*case.changes, *case.changes],
-        given=[*case.given, *case.given],
-    )
-
-
-def larger(case: Case, times: int = 2) -> Case:
-    """The same case with every tensor twice."""
-
-    def twice(x: Any) -> Any:
-        return {f"{k}{i}": v for k, v in x.items() for i in range(times)}
-
-    return dataclasses.replace(
-        case, id=case.id + "*", params=twice(case.params), grads=[twice(g) for g in case.grads]
-    )
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | {"GOLDSTEP_CACHE": cache, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),  # noqa: PLW1509 - here is one thread
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.read(1)
+        first = time.perf_counter() - start
+        child.stdout.read()
+    if child.returncode:
+        msg = f"{' '.join(command)} fails"
+        raise RuntimeError(msg)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return first, time.perf_counter() - start, spent
 
 
 def rows(*, quick: bool) -> Iterator[dict[str, object]]:
-    for name in ["torch"] if quick else ["torch", "optax"]:
-        made = implementation(name)
-        chosen = [r for r in rules() if made.offers(r, "float32")]
-        for rule in [r for r in ("sgd", "adam", "adamw", "muon", "muon_debiased") if r in chosen]:
-            cases = asked(rule, made.capabilities)
-            spent = judged(made, cases)
-            spent = judged(made, cases)
-            n, total = len(cases), spent["all"]
-            yield {
-                "suite": name,
-                "rule": rule,
-                "cases": n,
-                "ms a case": f"{1e3 * total / n:.1f}",
-                "implementation's own": f"{spent['implementation'] / total:.0%}",
-            } | {
-                f"twice the {what}": f"{judged(made, more)['all'] / total:.2f}"
-                for what, more in {
-                    "cases": cases * 2,
-                    "steps": [longer(c) for c in cases],
-                    "tensors": [larger(c) for c in cases],
-                }.items()
-            }
+    every = sorted(os.sched_getaffinity(0))
+    for name in ["torch"] if quick else LIBRARIES:
+        only = ["--rule=sgd", "--rule=adam"] if quick else []
+        asks = ["-m", "pytest", "conformance", f"--impl={name}", "-q", "-p", "no:cacheprovider"]
+        for cores in [every[:1], every] if len(every) > 1 else [every]:
+            with tempfile.TemporaryDirectory() as cache:
+                alone = seconds(["-c", LIBRARIES[name]], cache, cores)[1]
+                for state in ("empty", "full"):
+                    first, total, spent = seconds([*asks, *only], cache, cores)
+                    yield {
+                        "suite": name,
+                        "cores": len(cores),
+                        "cache": state,
+                        "library, s": f"{alone:.1f}",
+                        "first verdict, s": f"{first:.1f}",
+                        "all, s": f"{total:.1f}",
+                        "of processors, s": f"{spent:.1f}",
+                    }

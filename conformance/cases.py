@@ -4,7 +4,10 @@ A case's id is its rule, trajectory, hyper-parameters and learning rate, and nev
 case: `adamw/designed-scales/dyadic/constant`.
 """
 
+import functools
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +85,13 @@ SCHEDULE = (0.125, 0.25, 0.5, 1.0, 1.0, 1.0, 0.5, 0.75, 0.25, 1.0)
 Powers of two, but for one: they leave a dyadic learning rate dyadic."""
 
 
+KILLS = Path(__file__).parent / "kills"
+"""By how much each trap is caught, and by which case best: `margins` notes it."""
+
+Kills = dict[str, dict[str, dict[str, Any]]]
+"""Of each trap, for each type: the `case` that catches it best, and by trajectory the largest
+margin, None where no error at all is allowed."""
+
 ALONE = ("designed-matrices", "designed-spectra")
 """The trajectories of an iteration by itself."""
 
@@ -149,16 +159,34 @@ def counted(rule: str, profile: str, hyper: Hyper, steps: int = COUNTED) -> Case
     return Case(name, rule, hyper, params, grads, [{} for _ in grads])
 
 
-def worth(case: Case, dtype: str) -> bool:
-    """Whether a case has something to show in a type.
+def noted(rule: str) -> Kills:
+    """What was measured of the traps of a rule; of none if it has not been."""
+    path = KILLS / f"{rule}.json"
+    measured: Kills = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return measured
 
-    Shapes, absences and small rates are the same in all: float64 is asked everything. Of these,
-    float32 is asked what is large, and narrower types the matrices.
+
+@functools.cache
+def catching(rule: str) -> Mapping[str, set[str]]:
+    """By type, the cases of a pipeline that catch some trap best."""
+    found: dict[str, set[str]] = {}
+    for name in {rule, *tried(rule)}:
+        for caught in noted(name).values():
+            for dtype, at in caught.items():
+                found.setdefault(dtype, set()).add(at["case"])
+    return found
+
+
+def worth(case: Case, dtype: str) -> bool:
+    """Whether a case has something to show in a type, where it is asked in a finer one too.
+
+    Logic, shapes and absences are the same in all. What rounding can hide is not: so each trap is
+    looked for by the case that catches it best in that type.
     """
-    _, trajectory, profile, _ = case.id.split("/")
-    if dtype == "float64" or trajectory not in {"designed-absences", "designed-matrices"}:
-        return True
-    return profile == "amplified" and (dtype == "float32" or trajectory == "designed-matrices")
+    best = catching(case.rule).get(dtype)
+    if not best:  # it hides nothing of its own
+        return case.id.split("/")[2] == "amplified"
+    return bool(best & {case.id, case.id.replace("/changing", "/constant")})
 
 
 def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
@@ -175,7 +203,7 @@ def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper)
     name = f"{rule}/{trajectory}/{profile}/{schedule}"
     recording, stages = trajectories.load(trajectory), pipeline(rule)
     if stages.scope == "element" and trajectory in FLAT:
-        recording = _flat(recording)
+        recording = _flat(trajectory)
     else:
         recording = recording._replace(grads=recording.grads[:STEPS])
     params = {k: x for k, x in recording.params.items() if stages.takes(x.shape)}
@@ -218,8 +246,10 @@ def _struck(grads: Sequence[Gradients]) -> Iterator[Gradients]:
         yield {**now, name: hit}
 
 
-def _flat(recording: trajectories.Trajectory) -> trajectories.Trajectory:
+@functools.cache
+def _flat(trajectory: str) -> trajectories.Trajectory:
     """All tensors laid end to end as one, or so many coordinates of it as are enough."""
+    recording = trajectories.load(trajectory)
     every = -(-sum(x.size for x in recording.params.values()) // ENOUGH)
 
     def laid(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,18 +20,13 @@ import numpy as np
 from goldstep import spec
 from goldstep.oracle import Arithmetic, Case, Truth, judge, observe
 from goldstep.oracle.replay import implementation
+from goldstep.oracle.rounding import narrow
 
 from . import window
-from .cases import cases, rules, tried, worth
+from .cases import KILLS, Kills, cases, noted, rules, tried
 
 MEASURED = ("float64", "float32", "bfloat16")
 """The types in which it is measured how far off a trap is."""
-
-FOLDER = Path(__file__).parent / "kills"
-
-Kills = dict[str, dict[str, dict[str, Any]]]
-"""Of each trap, for each type: the `case` that catches it best, and by trajectory the largest
-margin, None where no error at all is allowed."""
 
 
 def traps() -> Iterator[tuple[str, str]]:
@@ -65,13 +59,25 @@ def margin(rule: str, trap: str, case: Case, dtype: str) -> float:
     return judge(true, seen).ratio
 
 
+def telling(case: Case, dtype: str) -> bool:
+    """Whether a case may catch something in a type that no other does.
+
+    Shapes, absences and small rates are the same in all: of these, float32 is tried on what is
+    large, and narrower types on the matrices.
+    """
+    _, trajectory, profile, _ = case.id.split("/")
+    if dtype == "float64" or trajectory not in {"designed-absences", "designed-matrices"}:
+        return True
+    return profile == "amplified" and (dtype == "float32" or trajectory == "designed-matrices")
+
+
 def kills(rule: str) -> Kills:
     """By how much each trap of a rule is caught, wherever it is."""
     found: Kills = {trap["name"]: {} for trap in spec.load(spec.kind_of(rule), rule)["trap"]}
     for pipeline in pipelines(rule):
         for case in questions(pipeline):
             trajectory = case.id.split("/")[1]
-            for dtype in (d for d in MEASURED if worth(case, d)):
+            for dtype in (d for d in MEASURED if telling(case, d)):
                 for trap, caught in found.items():
                     m = margin(rule, trap, case, dtype)
                     if m > 1:
@@ -93,17 +99,31 @@ def _size(by: dict[str, float | None], trajectory: str) -> float:
     return np.inf if m is None else m
 
 
-def noted(rule: str) -> Kills:
-    """What was measured of the traps of a rule; of none if it has not been."""
-    path = FOLDER / f"{rule}.json"
-    measured: Kills = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return measured
-
-
 def best(rule: str, trap: str, dtype: str) -> float:
     """The largest margin that was noted of a trap; 0 if nothing catches it."""
     by = noted(rule).get(trap, {}).get(dtype, {}).get("by", {})
     return max((_size(by, trajectory) for trajectory in by), default=0.0)
+
+
+LEAST = {"float64": 1e5, "float32": 100.0, "bfloat16": 2.0}
+"""A trap is outside of the limit by this factor at least, or the specification says that a coarse
+type hides it."""
+
+
+def short(rule: str) -> Iterator[str]:
+    """Which traps of a rule are noted to be nearer to the limit than they may, or are said to be
+    hidden and are not.
+    """
+    for trap in spec.load(spec.kind_of(rule), rule)["trap"]:
+        for dtype, least in LEAST.items():
+            name, by = f"trap {trap['name']} of {rule}", best(rule, trap["name"], dtype)
+            hidden = narrow(dtype) and dtype in trap.get("unseen", [])
+            if by < least and not hidden:
+                again = f"run python -m goldstep.conformance.margins --rule {rule}"
+                say = f", or say unseen = [{dtype!r}] in its specification" * narrow(dtype)
+                yield f"{name}: {by:.3g} times the limit in {dtype}, not {least:g}: {again}{say}"
+            if by >= least and hidden:
+                yield f"{name}: {by:.3g} times the limit in {dtype}, which is said to hide it"
 
 
 def write(rule: str) -> Kills:
@@ -116,8 +136,8 @@ def write(rule: str) -> Kills:
         for trap, caught in found.items()
     ]
     window.write(rule)
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"{rule}.json"
+    KILLS.mkdir(exist_ok=True)
+    path = KILLS / f"{rule}.json"
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")
     return found
 
@@ -128,7 +148,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes at once (default 1)")
     options = parser.parse_args()
     names = [name for _, name in spec.every()]
-    for path in [*FOLDER.glob("*.json"), *window.FOLDER.glob("*.json")]:
+    for path in [*KILLS.glob("*.json"), *window.FOLDER.glob("*.json")]:
         if path.stem not in names:
             path.unlink()
     chosen = [

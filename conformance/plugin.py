@@ -181,12 +181,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for made, rule, offered in every:
         for case in asked(rule, made.capabilities) if offered else ():
             for dtype in offered:
-                named = config.option.case
-                alone = len(offered) == 1
-                if (named or alone or worth(case, dtype)) and _wanted(f"{case.id}/{dtype}", named):
+                named, finest = config.option.case, dtype == offered[0]
+                if (named or finest or worth(case, dtype)) and _wanted(f"{case.id}/{dtype}", named):
                     # A free run sees the logic, not the arithmetic: once is enough.
                     hard = "changes" in case.needs or "changes" not in made.capabilities
-                    questions.append((made, case, dtype, hard and dtype == offered[0]))
+                    questions.append((made, case, dtype, hard and finest))
                     ids.append(f"{made.name}-{case.id}/{dtype}")
     if config.option.case and not questions:
         msg = (
@@ -197,24 +196,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("question", questions, ids=ids)
 
 
-def _given(item: pytest.Item) -> dict[str, Any]:
-    called: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    return called
-
-
 def subject(item: pytest.Item) -> tuple[str, str] | None:
     """The implementation and the rule that a test is about, if it is one of the suite's."""
-    for name, given in _given(item).items():
+    for name, given in getattr(getattr(item, "callspec", None), "params", {}).items():
         if name in {"adapter", "whole", "question"}:
+            if not isinstance(given, tuple):  # there is nothing to ask
+                return "", ""
             made, rule = given[:2]
             return made.name, getattr(rule, "rule", rule)
     return None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Rule by rule: is the adapter whole, is the optimizer, is every step."""
     order = {about: i for i, about in enumerate(dict.fromkeys(map(subject, items)))}
     items.sort(key=lambda item: order[subject(item)])
+    said = config.option.log_level, config.option.log_cli_level, config.option.log_file
+    if None not in order and not any(said):
+        # It visits every logger at every turn, and torch has hundreds.
+        config.pluginmanager.unregister(name="logging-plugin")
 
 
 @pytest.hookimpl(tryfirst=True)

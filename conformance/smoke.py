@@ -3,7 +3,8 @@
 What fails here says that the adapter is broken, apart from whether the optimizer is right.
 """
 
-from collections.abc import Collection, Iterator
+import functools
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -134,14 +135,35 @@ def _same(now: Tensors, then: Tensors, what: str) -> None:
 
 
 def _repeats(make: Make, rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
-    """The same steps give the same numbers, to the last bit."""
+    """The same steps give the same numbers, to the last bit.
+
+    The caller's arrays of gradients are zeroed after each step, as most training loops do.
+    """
     params, grads = problem(rule, dtype)
-    step = make(rule, dict(hyper), params)
+    anew = functools.partial(make, rule, dict(hyper))
+    if not (found := _other(anew(copied(params)), map(copied, grads), seen, zeroed=True)):
+        return
+    msg = "step {} of {!r} is another if the gradients before it are zeroed: copy what is kept"
+    if again := _other(anew(params), grads, seen, zeroed=False):
+        found, msg = again, "made anew, step {} of the same run gives other numbers for {!r}"
+    raise ContractError(msg.format(*found))
+
+
+def _other(
+    step: Any, grads: Iterable[Tensors], seen: list[Tensors], *, zeroed: bool
+) -> tuple[Any, ...]:
+    """The first step, and its first tensor, that is not what was seen; empty if there is none."""
     for t, (g, before) in enumerate(zip(grads, seen, strict=True), 1):
         for name, x in step(g).items():
             if not np.array_equal(np.asarray(x), np.asarray(before[name]), equal_nan=True):
-                msg = f"made anew, step {t} of the same run gives other numbers for {name!r}"
-                raise ContractError(msg)
+                return t, name
+        for x in g.values() if zeroed else ():
+            x.fill(0)
+    return ()
+
+
+def copied(arrays: Tensors) -> Tensors:
+    return {k: x.copy() for k, x in arrays.items()}
 
 
 def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:

@@ -20,7 +20,7 @@ from goldstep.oracle.rules import Hyper, within
 from goldstep.oracle.truth import Moment
 
 from .implementations import Implementation
-from .smoke import problem
+from .smoke import copied, problem
 
 Run = list[Tensors]
 
@@ -58,6 +58,15 @@ def _cut(x: Any) -> tuple[Any, Any]:
     return x[: len(x) // 3], x[len(x) // 3 :]
 
 
+def _beside(tensors: Tensors) -> Tensors:
+    """Beside each tensor others of its shape, each larger: as many in all as it has columns."""
+    return {
+        name: np.ldexp(x, i).astype(x.dtype)
+        for k, x in tensors.items()
+        for i, name in enumerate([k, *(f"{k}, {j}" for j in range(1, x.shape[1]))])
+    }
+
+
 def _joined(out: Tensors, start: Tensors) -> Tensors:
     return {k: np.concatenate([out[f"{k}, 0"], out[f"{k}, 1"]]) for k in start}
 
@@ -84,6 +93,7 @@ SYMMETRIES = {
     "rows": Relation(_each(_rows), _back(lambda x: _rows(x, undo=True))),
     "transposition": Relation(_each(lambda x: x.T), _back(lambda x: x.T)),
     "parts": Relation(_halves, _joined),
+    "beside": Relation(_beside, lambda out, start: {k: out[k] for k in start}),
     "order": Relation(lambda t: dict(reversed(t.items())), _same),
 }
 """What can be done to a problem. Which of them a rule obeys, its reference tells."""
@@ -128,10 +138,6 @@ def run(step: Any, grads: Sequence[Mapping[str, Any]], changes: Sequence[Hyper] 
         out = step({k: x.copy() for k, x in g.items()}, **(changes[t] if changes else {}))
         outs.append({k: np.array(x) for k, x in out.items()})
     return outs
-
-
-def copied(arrays: Tensors) -> Tensors:
-    return {k: x.copy() for k, x in arrays.items()}
 
 
 def numbers(rule: str, dtype: str) -> tuple[Hyper, Tensors, list[Tensors]]:
@@ -264,6 +270,8 @@ def changed(relation: Relation, params: Tensors, grads: list[Tensors]) -> tuple[
 @functools.cache
 def obeys(rule: str, name: str, meant: frozenset[tuple[str, str]] = frozenset()) -> bool:
     """Whether a rule, in the dialects that are meant, has a symmetry that it is asked for."""
+    if name == "beside" and not pipeline(rule).matrices_only:
+        return False  # only matrices are stacked to be iterated on together
     relation, hyper = SYMMETRIES[name], pipeline(rule).profile("dyadic")
     params, grads = larger(rule, "float64")
     other, turned = changed(relation, params, grads)

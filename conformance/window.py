@@ -38,9 +38,9 @@ TRIES = 8
 """So often a change is made smaller, in search of the smallest."""
 
 Window = dict[str, dict[str, Any]]
-"""By type: `legal`, the largest error over the bound of a legal rewriting, and its `way`; and under
-`changes` by hyper-parameter the smallest relative change that is seen, None if not even a half is,
-with the `case` that sees it."""
+"""By type: `legal`, the largest error over the bound of a legal rewriting, its `way` and its
+`case`; and under `changes` by hyper-parameter the smallest relative change that is seen, None if
+not even a half is, with the `case` that sees it."""
 
 
 def questions(rule: str) -> list[Case]:
@@ -82,9 +82,11 @@ def altered(name: str, change: float) -> Make:
     return make
 
 
-def smallest(case: Case, dtype: str, name: str) -> float | None:
-    """The smallest relative change of a hyper-parameter that a case sees; None if none is."""
-    change, found, value = 0.5, None, case.hyper[name]
+def smallest(case: Case, dtype: str, name: str, change: float = 0.5) -> float | None:
+    """The smallest relative change of a hyper-parameter that a case sees; None if not even `change`
+    is.
+    """
+    found, value = None, case.hyper[name]
     domain = case.pipeline.rows()[name]["domain"]
     while change > 2.0**-8 and not within(value * (1 - change), domain):
         change /= 2
@@ -111,17 +113,19 @@ def measure(rule: str) -> Window:
     rows = spec.load(spec.kind_of(rule), rule)["hyper"]
     asked, found = questions(rule), {}
     for dtype in TYPES:
-        most, way = max((x for case in asked for x in legal(case, dtype)), default=(0.0, ""))
+        near = [(x, way, case.id) for case in asked for x, way in legal(case, dtype)]
+        most, way, nearest = max(near, default=(0.0, "", None))
         changes: dict[str, Any] = {}
         for name in [k for k, row in rows.items() if isinstance(row["default"], float)]:
-            seen = [
-                (change, case.id)
-                for case in asked
-                if case.hyper.get(name) and (change := smallest(case, dtype, name)) is not None
-            ]
-            change, at = min(seen, default=(None, None))
-            changes[name] = {"relative": change and float(f"{change:.3g}"), "case": at}
-        found[dtype] = {"legal": float(f"{most:.3g}"), "way": way, "changes": changes}
+            least, at = None, None
+            for case in [case for case in asked if case.hyper.get(name)]:
+                # A case that does not see what another does sees nothing smaller.
+                change = smallest(case, dtype, name, least or 0.5)
+                if change is not None and (least is None or change < least):
+                    least, at = change, case.id
+            changes[name] = {"relative": least and float(f"{least:.3g}"), "case": at}
+        said = {"legal": float(f"{most:.3g}"), "way": way, "case": nearest}
+        found[dtype] = said | {"changes": changes}
     return found
 
 

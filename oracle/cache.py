@@ -102,13 +102,12 @@ class Kept(Truth):
     def golden(self) -> list[Moment]:
         if self._golden is None:
             path = folder(root()) / question(self)
-            after = fetch(path, self.arithmetic)
-            if after:
+            if found := fetch(path, self.arithmetic):
+                self._golden = [self._rounded(m) for m in found[:-1]], found[1:]
+            else:
                 step = self._stepper()
                 begins = Moment(step.params, step.state())
-                self._golden = [self._rounded(m) for m in [begins, *after[:-1]]], after
-            else:
-                keep(path, list(self.forced(super().golden())))
+                keep(path, [begins, *self.forced(super().golden())])
         return super().golden()
 
     def free(self) -> Iterator[Moment]:
@@ -171,11 +170,11 @@ def _laid(moments: list[Moment]) -> tuple[dict[str, Any], str]:
 
 def _kind(group: str, slot: str, x: Any) -> list[Any]:
     """What one array is: where it belongs, its type and its shape."""
-    if isinstance(x, Bounded) and isinstance(
-        x.value, np.ndarray | np.generic
-    ):  # no pair of doubles
-        if x.value.dtype in (np.float64, np.longdouble):
-            return [group, slot, "host" if x.host else "tensor", x.value.dtype.char, [*x.shape]]
+    if isinstance(x, Bounded):
+        value = x.value
+        numbers = isinstance(value, np.ndarray | np.generic)  # and no pairs of doubles
+        if numbers and value.dtype in (np.float64, np.longdouble):
+            return [group, slot, "host" if x.host else "tensor", value.dtype.char, [*x.shape]]
     elif isinstance(x, int | float):
         return [group, slot, type(x).__name__, "d", []]
     msg = f"{type(x).__name__} is not kept"

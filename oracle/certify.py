@@ -459,16 +459,17 @@ def failures(name: str, reading: str | None = None) -> Iterator[str]:
     e = None
     try:
         for exact in (False, True):
-            comparison, wrong = Comparison(name, reading, exact=exact), dict[str, bool]()
+            comparison, passed = Comparison(name, reading, exact=exact), set[str]()
+            wrong: set[str] = set()
             for e in examples(name, reading, few=exact, shapes=WITH_DIGITS if exact else None):
                 for point in comparison.points(e):
-                    off = point.difference > limit(exact=exact)
-                    if off and not wrong.get(point.tag):
+                    if point.difference > limit(exact=exact) and point.tag not in wrong:
+                        wrong.add(point.tag)
                         yield told(comparison, point, e)
-                    wrong[point.tag] = off or wrong.get(point.tag, False)
-            missed = [] if exact else [tag for tag in comparison.equations if tag not in wrong]
+                passed.update(record.tag for record in comparison.log)
+            missed = [] if exact else sorted(comparison.equations.keys() - passed)
             yield from (f"{said(name).file}: {tag}: no example passes its line" for tag in missed)
-            if missed or any(wrong.values()):
+            if wrong or missed:
                 return
     except TexError as error:
         yield str(error)

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-SPLITTER = 2.0**27 + 1
-LARGE = 2.0**990
-"""Above this, a number times the splitter would overflow."""
+UPPER = np.int64(-1 << 27)
+"""The bits of a double that hold its sign, its exponent and the upper half of its digits."""
+
+
+SMALLEST = 2.0**-1022
 
 
 def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
@@ -24,20 +26,22 @@ def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def split(a: Any) -> tuple[Any, Any]:
-    """A double as the sum of two of 26 bits."""
-    t = SPLITTER * a
-    high = t - (t - a)
+    """A double as the sum of two of 26 and of 27 bits."""
+    high = (a.view(np.int64) & UPPER).view(np.float64)
     return high, a - high
 
 
 def two_product(a: Any, b: Any) -> tuple[Any, Any]:
-    """A * b, and by what it was rounded."""
-    if max(np.max(np.abs(a), initial=0), np.max(np.abs(b), initial=0)) > LARGE:
-        p, e = two_product(a * 2.0**-60, b * 2.0**-60)
-        return p * 2.0**120, e * 2.0**120
+    """A * b, and by what it was rounded, to 52 bits of that."""
     p = a * b
-    (ah, al), (bh, bl) = split(a), split(b)
-    return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
+    (ah, al) = split(a)
+    (bh, bl) = (ah, al) if b is a else split(b)
+    e = ah * bh
+    e -= p
+    e += ah * bl
+    e += al * bh
+    e += al * bl
+    return p, e
 
 
 class DoubleDouble(NDArrayOperatorsMixin):
@@ -51,7 +55,7 @@ class DoubleDouble(NDArrayOperatorsMixin):
     """
 
     unit = 2.0**-102
-    """Of a single operation; functions are off by a few of them."""
+    """Of a single operation, and of what is added in it; functions are off by a few of them."""
     __slots__ = ("high", "low")
 
     high: Any
@@ -93,6 +97,9 @@ class DoubleDouble(NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> "DoubleDouble":
         return DoubleDouble(self.high[key], self.low[key])
+
+    def __setitem__(self, key: Any, other: "DoubleDouble") -> None:
+        self.high[key], self.low[key] = other.high, other.low
 
     def __float__(self) -> float:
         return float(self.high)
@@ -147,10 +154,20 @@ def normal(high: Any, low: Any) -> DoubleDouble:
 
 
 def add(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    # The sum of the lower parts is rounded, by 2^-53 of what no double holds anyway.
     s, e = two_sum(a.high, b.high)
-    t, f = two_sum(a.low, b.low)
-    part = normal(s, e + t)
-    return normal(part.high, part.low + f)
+    e += a.low
+    e += b.low
+    return normal(s, e)
+
+
+def subtract(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    s = a.high - b.high
+    t = s - a.high
+    e = (a.high - (s - t)) - (b.high + t)
+    e += a.low
+    e -= b.low
+    return normal(s, e)
 
 
 def negative(a: DoubleDouble) -> DoubleDouble:
@@ -159,25 +176,30 @@ def negative(a: DoubleDouble) -> DoubleDouble:
 
 def multiply(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
     p, e = two_product(a.high, b.high)
-    return normal(p, e + (a.high * b.low + a.low * b.high))
+    if b.ndim or b.low:
+        e += a.high * b.low
+    if a.ndim or a.low:
+        e += a.low * b.high
+    return normal(p, e)
 
 
 def divide(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
     first = a.high / b.high
-    rest = add(a, negative(multiply(b, DoubleDouble(first))))
-    second = rest.high / b.high
-    rest = add(rest, negative(multiply(b, DoubleDouble(second))))
-    part = normal(first, second)
-    return normal(part.high, part.low + rest.high / b.high)
+    p, e = two_product(first, b.high)
+    rest = a.high - p
+    rest -= e
+    rest += a.low
+    rest -= first * b.low
+    return normal(first, rest / b.high)
 
 
 def sqrt(a: DoubleDouble) -> DoubleDouble:
     root = np.sqrt(a.high)
-    safe = np.where(root > 0, root, 1.0)
-    rest = add(a, negative(multiply(DoubleDouble(root), DoubleDouble(root))))
-    found = normal(root, rest.high / (2 * safe))
-    rest = add(a, negative(multiply(found, found)))
-    return normal(found.high, found.low + rest.high / (2 * safe))
+    p, e = two_product(root, root)
+    rest = a.high - p
+    rest -= e
+    rest += a.low
+    return normal(root, rest / np.maximum(2 * root, SMALLEST))
 
 
 def choose(condition: Any, a: Any, b: Any) -> DoubleDouble:
@@ -360,7 +382,7 @@ def _not(f: Callable[[DoubleDouble, DoubleDouble], Any]) -> Callable[..., Any]:
 
 OPERATIONS: dict[Any, Callable[..., Any]] = {
     np.add: add,
-    np.subtract: lambda a, b: add(a, negative(b)),
+    np.subtract: subtract,
     np.multiply: multiply,
     np.divide: divide,
     np.negative: negative,
@@ -406,6 +428,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 }
 
 MOVES = {
+    np.empty_like,
     np.reshape,
     np.transpose,
     np.matrix_transpose,

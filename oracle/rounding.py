@@ -86,6 +86,9 @@ def fits(value: Number, unit: float) -> bool:
     return bool(np.ldexp(mantissa, -round(math.log2(unit))) % 1 == 0)
 
 
+MANY = 1 << 10
+"""Of so many numbers it is worth asking for the smallest, before anything is done with each."""
+
 BEYOND = "the truth leaves the range of {}: such a case judges nothing"
 
 
@@ -329,6 +332,8 @@ def plain(x: Any) -> Any:
 
 def size(x: Any) -> Any:
     """The absolute value, as precise as an error has to be; a new array."""
+    if isinstance(x, DoubleDouble):
+        return abs(x.high)
     if x.dtype == np.float64:
         return abs(x)
     y = x.astype(np.float64)
@@ -368,8 +373,9 @@ class Arithmetic:
         self.scalar_dtype = scalar or ("float32" if narrow(dtype) else dtype)
         self.compute, self.state, self.flush = compute or dtype, state or dtype, flush
         self.products = products if self.compute != "float64" else None
-        # Truth is rounded too, 2048 times less than float64 at least.
+        # Truth is rounded too, 2048 times less than float64 at least; `number` is that of the host.
         self.truth: Any = extended() if dtype == "float64" else np.float64
+        self.number = self.truth
         own = roundoff(self.truth)
         self.unit, self.scalar_unit = UNIT[self.compute] + own, UNIT[self.scalar_dtype] + own
         # What is not flushed is still rounded, by half the distance of the smallest numbers.
@@ -408,6 +414,15 @@ class Arithmetic:
             most, TINY[dtype] * (1 if self.flush else UNIT[dtype])
         )
         return Bounded(self, x.value, x.error + own)
+
+    def long(self) -> "Arithmetic":
+        """The same, for long arrays: their truth is two doubles in the place of a long double, of
+        which processors compute but one at a time.
+        """
+        found = copy.copy(self)
+        if self.truth is np.longdouble:
+            found.truth = DoubleDouble
+        return found
 
     @property
     def operands(self) -> float:
@@ -449,7 +464,7 @@ class Arithmetic:
         if isinstance(x, Bounded):
             return x
         if x not in self.scalars:
-            given = Bounded(self, self.truth(x), 0.0, host=True)
+            given = Bounded(self, self.number(x), 0.0, host=True)
             exact = fits(x, UNIT[self.scalar_dtype])
             self.scalars[x] = given if exact else self.rounded(given.value, given.error, host=True)
         return self.scalars[x]
@@ -481,11 +496,14 @@ class Arithmetic:
         if not most.max(initial=0) <= HUGE[self.dtype]:
             error = self._beyond(most, error)
         most += error
-        own = np.minimum(most, self.tiny)
-        most *= self.unit
-        own += most
-        own += error
-        return Bounded(self, value, own)
+        if np.size(most) > MANY and most.min() * self.unit > 2.0**54 * self.tiny:
+            most *= self.unit  # and the smallest numbers would be lost in it
+        else:
+            flushed = np.minimum(most, self.tiny)
+            most *= self.unit
+            most += flushed
+        most += error
+        return Bounded(self, value, most)
 
     def _on_the_host(self, value: Any, error: float) -> Bounded:
         magnitude = abs(float(value))
@@ -540,6 +558,8 @@ class Arithmetic:
         value, a, e = np.sqrt(x.value), plain(x.value), x.error
         gap = np.sqrt(np.maximum(a - e, 0))
         gap += plain(value)
+        if np.all(e < a):
+            return self.rounded(value, e / gap, host=x.host)
         error = np.divide(e, gap, out=np.sqrt(e, out=np.empty_like(gap)), where=e < a)
         return self.rounded(value, error, host=x.host)
 

@@ -1,5 +1,6 @@
 """The truth of a case, with its bound: along a whole run, and one step from each golden moment."""
 
+import functools
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,10 +18,6 @@ THETA = "theta"
 """How the parameters are called among the slots of the state."""
 
 
-CHAINED = 2.0
-"""So many roundings more has a schedule that computes a rate from that of the step before."""
-
-
 class Moment(NamedTuple):
     """Parameters and state at one moment, side by side by group; `state` is None if unread."""
 
@@ -35,7 +32,7 @@ class Moment(NamedTuple):
             yield group, THETA, theta
 
 
-BLOCK = 1 << 14
+BLOCK = 1 << 15
 """So many elements are computed at a time: what comes and goes between stays in a cache."""
 
 
@@ -44,17 +41,23 @@ def unbounded() -> np.errstate:
     return np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
+def same(part: Bounded, whole: Bounded) -> Bounded:
+    """A part, or a whole of parts, that counts as the array which it is of in what is added up."""
+    part.mark, part.terms = whole.mark, whole.terms
+    return part
+
+
 def in_blocks(module: ModuleType) -> ModuleType:
     """A rule that updates each coordinate on its own, computed block by block, within a cache."""
 
     def update(theta: Bounded, g: Bounded, state: Any, hyper: Any) -> Any:
-        if theta.size <= BLOCK or not isinstance(theta.value, np.ndarray):
+        if theta.size <= BLOCK:
             return module.update(theta, g, state, hyper)
 
         def cut(x: Any, part: slice) -> Any:
             if not isinstance(x, Bounded) or x.host:
                 return x
-            return x.moved(lambda a: np.reshape(a, -1)[part])
+            return same(x.moved(lambda a: np.reshape(a, -1)[part]), x)
 
         whole: list[Any] = []
         for at in range(0, theta.size, BLOCK):
@@ -67,11 +70,13 @@ def in_blocks(module: ModuleType) -> ModuleType:
                     whole[i:] = whole[i:] or [x]
                     continue
                 if not at:
-                    flat = [np.empty(theta.size, y.dtype) for y in (x.value, x.error)]
-                    whole.append(Bounded(x.arithmetic, *flat))
+                    flat = (np.empty_like(y, shape=theta.size) for y in (x.value, x.error))
+                    whole.append(same(Bounded(x.arithmetic, *flat), x))
                 whole[i].value[part], whole[i].error[part] = x.value, x.error
         shaped = [
-            x.moved(lambda a: a.reshape(theta.shape)) if isinstance(x, Bounded) else x
+            same(x.moved(lambda a: np.reshape(a, theta.shape)), x)
+            if isinstance(x, Bounded) and not x.host
+            else x
             for x in whole
         ]
         return (*shaped[: len(out)], type(new)(*shaped[len(out) :]))
@@ -99,13 +104,28 @@ class Truth:
         if called and not around and not stages.sampled:
             self.ways = list(near(arithmetic))
         self.layout = layout or Layout(case)
+        if self._in_blocks and sum(map(np.size, case.params.values())) > BLOCK:
+            self.arithmetic = arithmetic.long()
         self.like = {slot: row["like"] for slot, row in stages.slots.items()}
         """What each slot of the state is shaped like."""
         self.dtype = numpy_dtype(arithmetic.dtype)
-        self.grads = [self._tensors(self.layout.join(g)) for g in case.grads]
-        self.changes = [self._scalars(c) for c in case.changes]
-        self.given = [self._beside(given) for given in case.given] or [{} for _ in case.grads]
         self._golden: tuple[list[Moment], list[Moment]] | None = None
+
+    @functools.cached_property
+    def _asked(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """By step: the gradients, and what else it is given."""
+        case = self.case
+        beside = [self._beside(given) for given in case.given] or [{} for _ in case.grads]
+        return [
+            (self._tensors(self.layout.join(g)), self._scalars(change) | more)
+            for g, change, more in zip(case.grads, case.changes, beside, strict=True)
+        ]
+
+    @property
+    def _in_blocks(self) -> bool:
+        """Whether each coordinate is updated on its own, by nothing but its gradients."""
+        stages = self.case.pipeline
+        return stages.scope == "element" and not stages.given
 
     def in_bfloat16(self) -> Iterator["Truth"]:
         """Itself, and by the other ways to iterate in bfloat16 if that is what is declared."""
@@ -138,7 +158,7 @@ class Truth:
         params = self._tensors(self.layout.join(self.case.params))
         if stages.sampled:
             return Sampled(self.arithmetic, pipeline(self.case.rule, self.meant), hyper, params)
-        if stages.scope == "element" and not stages.given:
+        if self._in_blocks:
             blocks = (
                 s if s.kind == "wrappers" else s._replace(module=in_blocks(s.module))
                 for s in stages.stages
@@ -147,16 +167,13 @@ class Truth:
         return Stepper(stages, hyper, params, self.arithmetic.scalar)
 
     def _advance(self, step: Stepper | Sampled, t: int) -> Moment:
+        grads, more = self._asked[t]
         with unbounded():
-            step(self.grads[t], **self.changes[t], **self.given[t])
+            step(grads, **more)
             moment = Moment(step.params, step.state())
             for _, _, x in moment.slots():
                 if isinstance(x, Bounded):
                     x.terms = NONE  # what one step starts from is no sum to it
-            if not self.case.pipeline.stages:
-                for x in moment.params.values():
-                    own = CHAINED * self.arithmetic.unit * np.abs(x.value)
-                    x.error = x.error + own.astype(np.float64)
             if not self.arithmetic.coarser:
                 return moment
             params, state = self._stored(moment)
@@ -177,7 +194,7 @@ class Truth:
     def free(self) -> Iterator[Moment]:
         """The moments after each step, each with the error gathered since the first."""
         step = self._stepper()
-        for t in range(len(self.grads)):
+        for t in range(len(self.case.grads)):
             yield self._advance(step, t)
 
     def forced(self, golden: list[Moment]) -> Iterator[Moment]:
@@ -197,7 +214,7 @@ class Truth:
         """
         if self._golden is None:
             before, after, step = [], [], self._stepper()
-            for t in range(len(self.grads)):
+            for t in range(len(self.case.grads)):
                 before.append(self._rounded(Moment(step.params, step.state())))
                 step.load(*self._exact(before[-1]))
                 after.append(self._advance(step, t))
@@ -223,7 +240,9 @@ class Truth:
             if not isinstance(x, Bounded):
                 return x
             with unbounded():
-                return float(x.value.astype(scalar)) if x.host else x.value.astype(dtype)
+                return (
+                    float(x.value.astype(scalar)) if x.host else np.asarray(x.value.astype(dtype))
+                )
 
         state = {
             g: {k: held(x, kept) for k, x in s.items()} for g, s in (moment.state or {}).items()

@@ -76,6 +76,12 @@ def test_its_own_profile_is_within_the_bound(profile):
         assert (np.abs(plain(profile)(x) - true.value) <= true.error).all()
 
 
+@functools.cache
+def truth():
+    (case,) = (c for c in cases("muon") if c.id == "muon/designed-matrices/amplified/constant")
+    return Truth(case, ARITHMETIC)
+
+
 def verdict(meant, profile=PROFILES[0]):
     """What is said of Muon, in bfloat16 and in a reading, by its questions about matrices."""
 
@@ -83,14 +89,17 @@ def verdict(meant, profile=PROFILES[0]):
         stages = pipeline(rule, meant, functools.partial(in_bfloat16, profile))
         return Stepper(stages, stages.check(hyper), params)
 
-    (case,) = (c for c in cases("muon") if c.id == "muon/designed-matrices/amplified/constant")
-    truth = Truth(case, ARITHMETIC)
-    return judge(truth, observe(truth, offered, free=False))
+    return judge(truth(), observe(truth(), offered, free=False))
 
 
 @pytest.mark.parametrize("profile", [PROFILES[0], PROFILES[3], PROFILES[5]], ids=str)
 def test_muon_in_bfloat16_conforms_by_whatever_profile(profile):
     assert verdict({}, profile).conforms
+
+
+def lines(tag, code):
+    """A reading that no specification names."""
+    return ((tag, code),)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +108,15 @@ def test_muon_in_bfloat16_conforms_by_whatever_profile(profile):
         ("newton_schulz", "one-percent"),
         ("newton_schulz", "a-step-too-many"),
         ("newton_schulz", "modula"),
+        ("newton_schulz", lines("ns.4", "x = 1.01 * a * x + (b * A + c * (A @ A)) @ x")),
+        ("newton_schulz", lines("ns.4", "x = 0.99 * a * x + (b * A + c * (A @ A)) @ x")),
+        ("newton_schulz", lines("ns.4", "x = a * x + (b * A + 1.01 * c * (A @ A)) @ x")),
+        ("newton_schulz", lines("ns.4", "x = a * x + (b * A + 0.99 * c * (A @ A)) @ x")),
+        ("muon", lines("muon.3", "o = newton_schulz(u, steps); o = o.T if rows == cols else o")),
         ("muon", "four-steps"),
         ("muon", "no-nesterov"),
         ("muon", "scale-axes-swapped"),
+        ("muon", "scaled-twice"),
         ("muon", "unclamped-ratio"),
         ("muon", "decay-never-applied"),
     ],

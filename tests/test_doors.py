@@ -1,5 +1,6 @@
 """Every way in: a class or factory without an adapter, three lines in a test, any language."""
 
+import importlib
 import os
 import re
 import shutil
@@ -206,6 +207,22 @@ def test_a_slot_is_known_by_its_name_in_libraries():
 def test_a_class_that_cannot_be_had_says_why(name, rules, says):
     with pytest.raises(UnusableError, match=says):
         implementation(name, rules)
+
+
+def test_a_package_can_register_its_adapter_under_a_name(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    adapter = "version = '2.0'\n\ndef make(rule, hyper, params):\n    raise NotImplementedError\n"
+    (tmp_path / "registered_library.py").write_text(adapter, encoding="utf-8")
+    with pytest.raises(UnusableError, match="--impl=registered: there is no such module"):
+        implementation("registered")
+    package = tmp_path / "registered_library-2.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Name: registered-library\nVersion: 2.0\n")
+    group = "[goldstep.implementations]\nregistered = registered_library\n"
+    (package / "entry_points.txt").write_text(group)
+    importlib.invalidate_caches()
+    made = implementation("registered")
+    assert (made.name, made.version) == ("registered", "2.0")
 
 
 def test_the_examples_are_short():

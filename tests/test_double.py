@@ -35,7 +35,14 @@ BASIC = [operator.add, operator.sub, operator.mul, operator.truediv]
 def test_an_operation_is_exact_to_102_bits(operation, a, b):
     assume(operation is not operator.truediv or float(b))
     got, true = exact(operation(a, b)), operation(exact(a), exact(b))
-    assert abs(got - true) <= UNIT * abs(true)
+    added = operation in (operator.add, operator.sub)
+    assert abs(got - true) <= UNIT * (abs(exact(a)) + abs(exact(b)) if added else abs(true))
+
+
+@EXAMPLES
+@given(st.floats(-(2.0**100), 2.0**100), st.floats(-(2.0**100), 2.0**100))
+def test_a_sum_of_two_doubles_is_exact(a, b):
+    assert exact(DoubleDouble(a) + DoubleDouble(b)) == Fraction(a) + Fraction(b)
 
 
 @EXAMPLES

@@ -1,6 +1,7 @@
 """The judge sees what is wrong, says where, and knows a mistake that it has met before."""
 
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -199,3 +200,14 @@ def test_a_dialect_is_known_by_name_and_conforms_when_it_is_claimed():
             assert name in {m.name for m in diagnose(truth, seen) if m.kind == "dialect"}
             claimed = Truth(case, Arithmetic("float64"), claim)
             assert judge(claimed, observe(claimed, functools.partial(make, meant=claim))).conforms
+
+
+@pytest.mark.parametrize("trap", [None, "swapped-beta2"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_run_is_judged_at_once_as_it_is_step_by_step(dtype, trap, monkeypatch):
+    truth = Truth(question("lion"), Arithmetic(dtype))
+    seen = observe(truth, functools.partial(make, meant={"lion": trap} if trap else None))
+    at_once = judge(truth, seen)
+    monkeypatch.setattr(sys.modules["goldstep.oracle.judge"], "at_once", lambda *_, **__: None)
+    assert judge(truth, seen) == at_once
+    assert at_once.conforms == (trap is None)

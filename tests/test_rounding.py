@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import functools
+import importlib
 import itertools
 import math
 import operator
@@ -34,8 +35,8 @@ from goldstep.oracle import (
 from goldstep.oracle.case import Layout
 from goldstep.oracle.double import DoubleDouble
 from goldstep.oracle.judge import excess
-from goldstep.oracle.rounding import HUGE, LIMIT, TINY, UNIT, Bounded, fits
-from goldstep.oracle.rules import PROFILES, ROUTE, on_matrices, readings
+from goldstep.oracle.rounding import HUGE, LIMIT, TINY, UNIT, Bounded, fits, plain
+from goldstep.oracle.rules import FACTOR, PROFILES, ROUTE, on_matrices, readings
 from goldstep.oracle.sampling import Noise, Noisy
 
 ROOT = Path(__file__).parent.parent
@@ -1166,3 +1167,55 @@ def test_both_ways_give_the_same_truth(rule, monkeypatch):
                 np.testing.assert_allclose(x.error, y.error, rtol=1e-3, err_msg=slot)
             compared += off.size
     assert compared
+
+
+# Where a vector is long, it is computed in blocks, and its truth in float64 is two doubles.
+
+IN_BLOCKS = [
+    rule
+    for rule, stages in zip(rules(), map(pipeline, rules()), strict=True)
+    if stages.stages and stages.scope == "element" and not stages.given
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", IN_BLOCKS)
+def test_a_long_vector_has_the_truth_and_the_bound_of_a_short_one(rule, dtype, monkeypatch):
+    case = small(rule, steps=3)
+    short = list(Truth(case, Arithmetic(dtype)).free())
+    monkeypatch.setattr(importlib.import_module("goldstep.oracle.truth"), "BLOCK", 7)
+    monkeypatch.setattr(importlib.import_module("goldstep.oracle.rounding"), "MANY", 3)
+    long = Truth(case, Arithmetic(dtype))
+    assert long.arithmetic.truth is (np.float64 if dtype == "float32" else DoubleDouble)
+    compared = 0
+    for one, other in zip(short, long.free(), strict=True):
+        for (_, slot, x), (_, _, y) in zip(one.slots(), other.slots(), strict=True):
+            if isinstance(x, int | float):
+                assert x == y
+                continue
+            off = abs(plain(y.value - x.value))
+            assert (off <= 2.0**-9 * x.error).all(), slot
+            np.testing.assert_allclose(y.error, x.error, rtol=1e-13, err_msg=slot)
+            compared += off.size
+    assert compared
+
+
+# A schedule may go from rate to rate.
+
+
+def chained(truth):
+    """The largest error over the bound of rates that are computed each from the last."""
+    golden, before, most = truth.golden(), None, 0.0
+    for start, after in zip(golden, truth.forced(golden), strict=True):
+        x, old = after.params[FACTOR], start.params[FACTOR]
+        if before is not None and before.value:
+            got = old * (np.float64(x.value) / np.float64(before.value))
+            most = max(most, float(excess(got, x)))
+        before = x
+    return most
+
+
+@pytest.mark.parametrize("rule", [*spec.names("schedules"), "linear_warmup@exponential"])
+def test_a_rate_that_is_computed_from_the_last_is_within_the_limit(rule):
+    for case in cases(rule):
+        assert chained(Truth(case, Arithmetic("float64"))) <= 1, case.id

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from goldstep.conformance.adapters import reference
 from goldstep.conformance.cases import rules
 from goldstep.conformance.smoke import smoke
 from goldstep.oracle import ContractError, make
@@ -17,7 +18,7 @@ class Wrapped:
         self.given, self.inner = params, make(rule, hyper, {k: x.copy() for k, x in params.items()})
 
     def __call__(self, grads, **also):
-        return self.inner(grads, **also)
+        return self.inner({k: g if g is None else g.copy() for k, g in grads.items()}, **also)
 
     def state(self):
         return self.inner.state()
@@ -29,7 +30,7 @@ class Wrapped:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("rule", rules())
 def test_the_reference_keeps_the_contract(rule, dtype):
-    smoke(make, rule, dtype, CAPABILITIES)
+    smoke(reference.make, rule, dtype, CAPABILITIES)
     smoke(Wrapped, rule, dtype, CAPABILITIES)
 
 
@@ -39,28 +40,28 @@ class NotCallable:
 
 
 class GivesNothing(Wrapped):
-    def __call__(self, grads, lr=None):
-        super().__call__(grads, lr)
+    def __call__(self, grads, **also):
+        super().__call__(grads, **also)
 
 
 class ForgetsOne(Wrapped):
-    def __call__(self, grads, lr=None):
-        return {"tall": super().__call__(grads, lr)["tall"]}
+    def __call__(self, grads, **also):
+        return {"tall": super().__call__(grads, **also)["tall"]}
 
 
 class OtherType(Wrapped):
-    def __call__(self, grads, lr=None):
-        return {k: x.astype("float32") for k, x in super().__call__(grads, lr).items()}
+    def __call__(self, grads, **also):
+        return {k: x.astype("float32") for k, x in super().__call__(grads, **also).items()}
 
 
 class Flat(Wrapped):
-    def __call__(self, grads, lr=None):
-        return {k: x.ravel() for k, x in super().__call__(grads, lr).items()}
+    def __call__(self, grads, **also):
+        return {k: x.ravel() for k, x in super().__call__(grads, **also).items()}
 
 
 class ChangesGradients(Wrapped):
-    def __call__(self, grads, lr=None):
-        out = super().__call__(grads, lr)
+    def __call__(self, grads, **also):
+        out = super().__call__(grads, **also)
         for g in grads.values():
             if g is not None:
                 g[...] = 0
@@ -68,8 +69,8 @@ class ChangesGradients(Wrapped):
 
 
 class ChangesParameters(Wrapped):
-    def __call__(self, grads, lr=None):
-        out = super().__call__(grads, lr)
+    def __call__(self, grads, **also):
+        out = super().__call__(grads, **also)
         for name, x in out.items():
             self.given[name][...] = x
         return out
@@ -80,16 +81,16 @@ class GivesTheSameArray(Wrapped):
         super().__init__(rule, hyper, params)
         self.out = {k: x.copy() for k, x in params.items()}
 
-    def __call__(self, grads, lr=None):
-        for name, x in super().__call__(grads, lr).items():
+    def __call__(self, grads, **also):
+        for name, x in super().__call__(grads, **also).items():
             self.out[name][...] = x
         return self.out
 
 
 class StepsWhatHasNoGradient(Wrapped):
-    def __call__(self, grads, lr=None):
+    def __call__(self, grads, **also):
         whole = {k: np.ones_like(self.given[k]) if g is None else g for k, g in grads.items()}
-        return super().__call__(whole, lr)
+        return super().__call__(whole, **also)
 
 
 class IgnoresTheRate(Wrapped):
@@ -103,8 +104,8 @@ class RateTwice(Wrapped):
 
 
 class Uphill(Wrapped):
-    def __call__(self, grads, lr=None):
-        return super().__call__({k: g if g is None else -g for k, g in grads.items()}, lr)
+    def __call__(self, grads, **also):
+        return super().__call__({k: g if g is None else -g for k, g in grads.items()}, **also)
 
 
 class AlreadyStepped(Wrapped):
@@ -152,3 +153,8 @@ def test_a_broken_adapter_is_told_which_clause_it_breaks(adapter, says):
 @pytest.mark.parametrize("trap", ["one-correction-for-both", "counted-twice"])
 def test_wrong_mathematics_is_not_called_a_broken_adapter(trap):
     smoke(lambda *args: make(*args, {"adam": trap}), "adam", "float64", CAPABILITIES)
+
+
+def test_a_gradient_that_is_kept_and_not_copied_is_told():
+    with pytest.raises(ContractError, match="step 2 of 'tall' is another if the gradients before"):
+        smoke(make, "optimistic_gd", "float64")

@@ -1,14 +1,17 @@
 """The specification is data that anyone can use: it says all that it has to, in one form."""
 
+import builtins
+import dis
 import json
 import re
+from types import CodeType, FunctionType
 
 import jsonschema
 import numpy as np
 import pytest
 
 from goldstep import spec
-from goldstep.oracle.rules import PROFILES, within
+from goldstep.oracle.rules import PROFILES, read, readings, within
 
 EVERY = spec.every()
 SCHEMA = json.loads((spec.FOLDER / "rule.schema.json").read_text(encoding="utf-8"))
@@ -34,6 +37,23 @@ def test_readings_of_a_rule_have_names_of_their_own(kind, name):
     s = spec.load(kind, name)
     names = [r["name"] for r in s["dialect"] + s["trap"]]
     assert len(names) == len(set(names))
+
+
+def used(code):
+    """The global names that a piece of code reads."""
+    yield from (i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL")
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from used(inner)
+
+
+@pytest.mark.parametrize("name", [name for _, name in EVERY])
+def test_a_reading_uses_no_name_that_there_is_not(name):
+    for reading in readings(name):
+        found = vars(read(name, {name: reading}))
+        own = [f for f in found.values() if isinstance(f, FunctionType) and f.__globals__ is found]
+        missing = {n for f in own for n in used(f.__code__)} - found.keys() - vars(builtins).keys()
+        assert missing == set(), reading
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)

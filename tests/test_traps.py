@@ -6,7 +6,8 @@ import pytest
 
 from goldstep import spec
 from goldstep.conformance import margins, trajectories
-from goldstep.conformance.cases import COUNT
+from goldstep.conformance.cases import COUNT, asked, worth
+from goldstep.conformance.implementations import CAPABILITIES
 from goldstep.oracle.rounding import narrow
 
 TRAPS = list(margins.traps())
@@ -27,11 +28,39 @@ def test_a_trap_is_caught_by_the_case_that_is_noted_and_by_that_margin(rule, tra
     assert seen > (1 if narrow(dtype) else 100)
 
 
-@pytest.mark.parametrize(("rule", "trap"), TRAPS, ids=[f"{r}-{t}" for r, t in TRAPS])
-def test_a_trap_that_a_coarse_type_hides_is_declared_so_and_no_other(rule, trap):
-    (said,) = (t for t in spec.load(spec.kind_of(rule), rule)["trap"] if t["name"] == trap)
-    hidden = margins.best(rule, trap, "bfloat16") < 2
-    assert hidden == ("bfloat16" in said.get("unseen", [])), "unseen = ['bfloat16'] in its spec"
+@pytest.mark.parametrize("rule", sorted({rule for rule, _ in TRAPS}))
+def test_every_trap_is_far_from_the_limit_or_declared_hidden(rule):
+    assert not list(margins.short(rule))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "by", "said"),
+    [
+        ("float64", 9.9e4, "9.9e+04 times the limit in float64, not 100000"),
+        ("float32", 99.0, "99 times the limit in float32, not 100"),
+        ("bfloat16", 1.9, "1.9 times the limit in bfloat16, not 2"),
+        ("bfloat16", 0.0, "or say unseen = ['bfloat16'] in its specification"),
+    ],
+)
+def test_a_trap_that_is_near_to_the_limit_fails_by_name(dtype, by, said, monkeypatch, tmp_path):
+    noted = margins.noted("lion")
+    noted["coupled-decay"][dtype]["by"] = {"designed-scales": by} if by else {}
+    (tmp_path / "lion.json").write_text(json.dumps(noted))
+    monkeypatch.setattr(margins, "FOLDER", tmp_path)
+    (line,) = margins.short("lion")
+    assert line.startswith("trap coupled-decay of lion: ")
+    assert said in line
+
+
+def test_a_trap_that_is_said_to_be_hidden_and_is_not_fails_by_name(monkeypatch):
+    rule, trap = next(
+        (rule, trap["name"])
+        for _, rule in spec.every()
+        for trap in spec.load(spec.kind_of(rule), rule)["trap"]
+        if "unseen" in trap
+    )
+    monkeypatch.setattr(margins, "best", lambda *_: 1e10)
+    assert any(f"trap {trap} of {rule}" in line for line in margins.short(rule))
 
 
 def test_every_trajectory_catches_a_trap():
@@ -44,8 +73,18 @@ def test_every_trajectory_catches_a_trap():
 
 def test_no_trap_is_noted_that_is_no_more():
     names = [name for _, name in spec.every()]
-    assert {path.stem for path in margins.FOLDER.glob("*.json")} <= {*names}
+    assert {path.stem for path in margins.KILLS.glob("*.json")} <= {*names}
     for name in names:
         there = [trap for rule, trap in TRAPS if rule == name]
         assert list(margins.noted(name)) == there
         json.dumps(margins.noted(name), allow_nan=False)
+
+
+@pytest.mark.parametrize("rule", sorted({rule for rule, _ in TRAPS}))
+def test_a_type_is_asked_the_case_that_catches_a_trap_best(rule):
+    for caught in margins.noted(rule).values():
+        for dtype, at in caught.items():
+            name = at["case"].split("/")[0]
+            found = {c.id: worth(c, dtype) for c in asked(name, CAPABILITIES)}
+            twin = at["case"].replace("/constant", "/changing")
+            assert found.get(at["case"]) or found.get(twin), (dtype, at["case"])

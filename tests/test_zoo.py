@@ -39,7 +39,7 @@ def answer(make, name, dtype="float64", *, memory=None, **declares):
     return ask(declared(Adapter(make, **declares), "mine"), question(name), dtype, memory=memory)
 
 
-EVERY = sorted(path.stem for path in margins.FOLDER.glob("*.json"))
+EVERY = sorted(path.stem for path in margins.KILLS.glob("*.json"))
 
 SAMPLE = [
     *("adagrad", "adam", "adamax", "adamw", "heavy_ball", "lion", "nadam", "nesterov"),
@@ -61,7 +61,7 @@ def named(rule):
     What gives no number there is told that, and has no name: any mistake may give none.
     """
     found = {}
-    for trap, caught in json.loads((margins.FOLDER / f"{rule}.json").read_text()).items():
+    for trap, caught in json.loads((margins.KILLS / f"{rule}.json").read_text()).items():
         if best := caught.get("float64"):
             make = functools.partial(reference, meant={rule: trap})
             memory = Memory()

@@ -70,12 +70,16 @@ def scheduled(name, hyper):
 
 
 def parted(first, second):
-    """Two transformations, one of matrices and one of everything else."""
+    """Matrices through a mask, and everything else through one part of two: both are judged."""
+
+    def matrices(params):
+        return jax.tree.map(lambda x: x.ndim == 2, params)
 
     def side(params):
-        return jax.tree.map(lambda x: "first" if x.ndim == 2 else "second", params)
+        return jax.tree.map(lambda x: "matrix" if x.ndim == 2 else "rest", params)
 
-    return optax.partition({"first": first, "second": second}, side)
+    rest = optax.partition({"matrix": optax.identity(), "rest": second}, side)
+    return optax.chain(optax.masked(first, matrices), rest)
 
 
 class Schedule:

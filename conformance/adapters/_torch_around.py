@@ -59,29 +59,8 @@ def scheduler(rule, optimizer, hyper):
     return made[0] if len(made) == 1 else schedulers.ChainedScheduler(made, optimizer)
 
 
-class Timed:
-    """A scheduler, which steps before every step but the first, and only ever goes on."""
-
-    taken = 0
-
-    def next(self):
-        """The rate of the next step."""
-        if self.taken:
-            self.scheduler.step()
-        self.taken += 1
-
-    def to(self, taken):
-        """Stand where so many steps have been taken."""
-        if taken < self.taken:
-            self.taken = 0
-            self.renew()
-        for _ in range(max(self.taken, 1), taken):
-            self.scheduler.step()
-        self.taken = taken
-
-
-class Schedule(Timed):
-    """A scheduler around an optimizer of nothing; its rate is read before each step."""
+class Schedule:
+    """A scheduler around an optimizer of nothing, which steps before every step but the first."""
 
     def __init__(self, rule, hyper, params):
         self.rule, self.hyper = rule, hyper
@@ -90,12 +69,14 @@ class Schedule(Timed):
         self.renew()
 
     def renew(self):
-        self.optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        self.optimizer, self.taken = torch.optim.SGD([torch.zeros(1)], lr=1.0), 0
         self.scheduler = scheduler(self.rule, self.optimizer, self.hyper)
         self.optimizer.step()
 
     def __call__(self, _):
-        self.next()
+        if self.taken:
+            self.scheduler.step()
+        self.taken += 1
         factor = self.optimizer.param_groups[0]["lr"]
         return {self.name: np.asarray(factor).astype(self.dtype)}
 
@@ -103,8 +84,13 @@ class Schedule(Timed):
         return {self.name: {"step": self.taken}}
 
     def load(self, params, state):
-        self.to(state[self.name]["step"])
-        if self.taken:  # the rate is computed from that of the step before
+        taken = state[self.name]["step"]
+        if taken < self.taken:
+            self.renew()
+        for _ in range(max(self.taken, 1), taken):
+            self.scheduler.step()
+        self.taken = taken
+        if taken:  # the rate is computed from that of the step before
             self.optimizer.param_groups[0]["lr"] = float(params[self.name])
 
     def save(self):
@@ -116,21 +102,18 @@ class Schedule(Timed):
         self.scheduler.load_state_dict(scheduled)
 
 
-class Scheduled(Timed):
+class Scheduled:
     """A step whose learning rate is under a scheduler."""
 
     def __init__(self, step, rule, hyper):
-        self.inner, self.rule, self.hyper = step, rule, hyper
+        self.inner, self.rule, self.hyper, self.taken = step, rule, hyper, 0
         self.scheduler = scheduler(rule, step.optimizer, hyper)
 
-    def renew(self):
-        group = self.inner.optimizer.param_groups[0]
-        group["lr"] = group["initial_lr"]
-        self.scheduler = scheduler(self.rule, self.inner.optimizer, self.hyper)
-
     def __call__(self, grads):
-        self.next()
-        return self.inner(grads)
+        out = self.inner(grads)
+        self.scheduler.step()
+        self.taken += 1
+        return out
 
     def state(self):
         return {name: x | {"step": self.taken} for name, x in self.inner.state().items()}
@@ -138,7 +121,14 @@ class Scheduled(Timed):
     def load(self, params, state):
         held = {name: {k: x for k, x in s.items() if k != "step"} for name, s in state.items()}
         self.inner.load(params, held)
-        self.to(next(iter(state.values()))["step"])
+        taken = next(iter(state.values()))["step"]
+        if taken < self.taken:  # it only goes on
+            group, self.taken = self.inner.optimizer.param_groups[0], 0
+            group["lr"] = group["initial_lr"]
+            self.scheduler = scheduler(self.rule, self.inner.optimizer, self.hyper)
+        for _ in range(self.taken, taken):
+            self.scheduler.step()
+        self.taken = taken
 
     def save(self):
         return self.inner.save(), self.scheduler.state_dict(), self.taken

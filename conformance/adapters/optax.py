@@ -27,6 +27,8 @@ dialects = {
     "radam": "threshold-five-and-adams-floor",
     "amsgrad": "maximum-of-the-corrected",
     "one_cycle": "t-plus-one-rates",
+    "galore": "longer-side",
+    "inverse_root": "relative-floor",
 }
 dtypes = ("float64", "float32", "bfloat16")
 capabilities = {"changes"}
@@ -42,6 +44,7 @@ NAMES = {
     "steps": "ns_steps",
     "max_rms": "threshold",
     "max_value": "max_delta",
+    "every": "update_proj_gap",
 }
 
 
@@ -54,6 +57,13 @@ def muon(learning_rate, momentum, weight_decay, ns_steps):
         weight_decay=weight_decay,
         ns_steps=ns_steps,
         muon_weight_dimension_numbers=turned,
+    )
+
+
+def galore(learning_rate, b1, b2, eps, weight_decay, rank, update_proj_gap, scale):  # noqa: PLR0913, PLR0917
+    base = optax.scale_by_adam(b1, b2, eps)
+    return optax.contrib.galore(
+        learning_rate, rank, update_proj_gap, scale, base, weight_decay=weight_decay
     )
 
 
@@ -99,6 +109,11 @@ def ema_momentum(learning_rate, decay):
     return optax.chain(average, optax.scale_by_learning_rate(learning_rate))
 
 
+def inverse_root(matrix, root, eps):
+    found, _ = optax.matrix_inverse_pth_root(matrix, root, ridge_epsilon=eps, error_tolerance=0.0)
+    return found
+
+
 # By rule: the optimizer, and where it keeps its state; None where it does not keep all of it, and
 # can only be watched.
 MOMENTS = {"m": "mu", "v": "nu", "t": "count"}
@@ -138,6 +153,14 @@ OPTIMIZERS = {
     "adamw": (optax.adamw, MOMENTS),
     "lion": (optax.lion, {"m": "mu"}),
     "muon_debiased": (muon, {"m": "mu", "t": "count"}),
+    "galore": (galore, MOMENTS | {"P": "projector"}),
+}
+TURNED = {"galore": {"m", "v"}}
+"""Slots that lie on their side, but of wide matrices."""
+SINGLE = {
+    "accumulate": "MultiSteps gathers in float32, whatever the type of the gradients",
+    "galore": "its singular vectors are those of float32, whatever the type of the gradients",
+    "inverse_root": "matrix_inverse_pth_root iterates in float32, whatever the type of the matrix",
 }
 TRANSFORMS = {
     "l2": optax.add_decayed_weights,
@@ -221,6 +244,7 @@ class Step:
         self.params, self.held = params, chained(rule, hyper).init(params)
         if self.kept(rule):
             self.places, self.tree = places(rule, tuple(hyper.items()), tuple(params))
+        self.lying = TURNED.get(rule, set())
         self.hyper = {k: x for k, x in hyper.items() if isinstance(x, float)}
         whole = tuple((k, x) for k, x in hyper.items() if isinstance(x, int))
         self.step = compiled(rule, whole)
@@ -241,17 +265,23 @@ class Step:
         leaves = jax.tree.leaves(self.held)
         return {
             name: {
-                slot: int(leaves[at[name][0]]) if slot == "t" else np.array(leaves[at[name][0]])
+                slot: int(leaves[at[name][0]])
+                if slot == "t"
+                else np.array(self.turned(name, slot, leaves[at[name][0]]))
                 for slot, at in self.places.items()
             }
             for name in self.params
         }
 
+    def turned(self, name, slot, x):
+        rows, cols = self.params[name].shape if slot in self.lying else (0, 1)
+        return x.T if rows >= cols else x
+
     def load(self, params, state):
         leaves = jax.tree.leaves(self.held)
         for slot, at in self.places.items():
             for name, indices in at.items():
-                x = state[name][slot]
+                x = self.turned(name, slot, state[name][slot]) if slot != "t" else state[name][slot]
                 for i in indices:
                     leaves[i] = np.int32(x) if slot == "t" else x
         self.params, self.held = params, self.tree.unflatten(leaves)
@@ -261,8 +291,11 @@ def make(rule, hyper, params):
     if rule in around.SCHEDULES:
         return around.Schedule(rule, hyper, params)
     types = {str(x.dtype) for x in params.values()}
-    if "accumulate" in rule and types != {"float32"}:
-        what = "MultiSteps gathers in float32, whatever the type of the gradients"
-        raise NotImplementedError(what)
+    for part in rule.split("+"):
+        if part in SINGLE and types != {"float32"}:
+            raise NotImplementedError(SINGLE[part])
+    if rule == "inverse_root":
+        root = jax.jit(functools.partial(inverse_root, **hyper))
+        return lambda grads: {name: np.array(root(g)) for name, g in grads.items()}
     step = Step(rule, hyper, params)
     return step if step.kept(rule) else step.__call__

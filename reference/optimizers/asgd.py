@@ -1,4 +1,4 @@
-"""ASGD: sGD with a rate that falls, and beside it an average of its parameters.
+"""ASGD: SGD with a rate that falls, and beside it an average of its parameters.
 
 Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992.
 https://doi.org/10.1137/0330046

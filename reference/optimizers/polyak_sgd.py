@@ -1,4 +1,4 @@
-"""Polyak step: sGD whose rate is by how far the loss is from its least.
+"""Polyak step: SGD whose rate is by how far the loss is from its least.
 
 Loizou et al., Stochastic Polyak Step-size for SGD: An Adaptive Learning Rate for Fast Convergence,
 2021, equation 4, SPS_max.

@@ -1,4 +1,4 @@
-"""TensorFlow's RMSprop: rMSprop with momentum whose average of squares starts at one.
+"""TensorFlow's RMSprop: RMSprop with momentum whose average of squares starts at one.
 
 tf.compat.v1.train.RMSPropOptimizer, which starts its average at one.
 https://www.tensorflow.org/api_docs/python/tf/compat/v1/train/RMSPropOptimizer
