@@ -79,8 +79,10 @@ def checked(params: Tensors, like: Tensors, dtype: np.dtype[Any]) -> None:
         raise ContractError(msg)
     for name, x in params.items():
         got, want = x if hasattr(x, "dtype") else np.asarray(x), np.shape(like[name])
-        # To name a type takes long, and only another library's has to be named.
-        if tuple(got.shape) != want or (got.dtype != dtype and named(got) != dtype.name):
+        # To name a type takes long; another library's has to be, which equals none of NumPy's.
+        own = isinstance(got, np.ndarray)
+        same = got.dtype == dtype if own else named(got) == dtype.name
+        if tuple(got.shape) != want or not same:
             msg = (
                 f"step gave back {name!r} as {named(got)} of shape {tuple(got.shape)}, not as "
                 f"{dtype} of shape {want}"
