@@ -170,7 +170,7 @@ def noted(rule: str) -> Kills:
 def catching(rule: str) -> Mapping[str, set[str]]:
     """By type, the cases of a pipeline that catch some trap best."""
     found: dict[str, set[str]] = {}
-    for name in {rule, *tried(rule)}:
+    for name in {rule, *pipeline(rule).rules}:
         for caught in noted(name).values():
             for dtype, at in caught.items():
                 found.setdefault(dtype, set()).add(at["case"])
