@@ -203,7 +203,7 @@ def subject(item: pytest.Item) -> tuple[str, str] | None:
             if not isinstance(given, tuple):  # there is nothing to ask
                 return "", ""
             made, rule = given[:2]
-            return made.name, getattr(rule, "rule", rule)
+            return str(made.name), str(getattr(rule, "rule", rule))
     return None
 
 
