@@ -70,9 +70,7 @@ def run(session: pytest.Session, parts: Parts, workers: int) -> None:
 
 def _tell(session: pytest.Session, items: Sequence[pytest.Item], children: dict[Any, Any]) -> None:
     """Tell what the children find, in order: each item after those before it."""
-    hook = session.config.hook
-    found: dict[int, Any] = {}
-    at: dict[Any, str] = {}
+    hook, found, at = session.config.hook, dict[int, Any](), dict[Any, str]()
     told, pipes = 0, list(children)
     place = {item.nodeid: i for i, item in enumerate(items)}
     while told < len(items):

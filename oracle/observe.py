@@ -103,7 +103,7 @@ def joined_state(truth: Truth, state: Slots, xp: Any = np) -> Slots:
         if missing := [n for n in names if n not in state]:
             msg = f"state() has nothing for {missing[0]!r}; it has {sorted(state)}"
             raise ContractError(msg)
-        joined[group] = own = {}
+        own = joined[group] = dict[str, Any]()
         shown = state[names[0]]
         for slot, like in truth.like.items():
             if slot not in shown:
