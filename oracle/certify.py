@@ -57,9 +57,11 @@ def said(name: str, reading: str | None = None) -> Said:
     s = spec.load(spec.kind_of(name), name)
     other = readings(name)[reading] if reading else {}
     tex = {e["tag"]: e["tex"] for e in s["equation"]} | other.get("tex", {})
-    only = frozenset(e["tag"] for e in s["equation"] if "says-only" in e)
+    only = {e["tag"] for e in s["equation"] if "says-only" in e}
+    if "says-only" in other:
+        only |= {*other["tex"], *other["code"]}
     code = link.tagged(module(name)) | other.get("code", {})
-    return Said(name, tex, code, only, f"spec/{spec.kind_of(name)}/{name}.toml")
+    return Said(name, tex, code, frozenset(only), f"spec/{spec.kind_of(name)}/{name}.toml")
 
 
 def placed(rule: Said, tag: str, error: TexError) -> TexError:

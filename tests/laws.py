@@ -149,7 +149,7 @@ def flat(model):
 
 def singular_values(matrix):
     """From the largest down, each with its error (Weyl; LAPACK's own is below size * eps)."""
-    found = np.linalg.svd(matrix.value, compute_uv=False)
+    found = np.linalg.svd(matrix.value.astype(np.float64), compute_uv=False)
     own = matrix.value.size * 2 * xp.unit * found[0]
     return Bounded(xp, found, np.full(found.shape, own + np.linalg.norm(matrix.error)))
 

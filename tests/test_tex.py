@@ -100,7 +100,7 @@ def test_a_dialect_says_otherwise_in_its_equations_as_in_its_lines(name, reading
     tags = [tag for tag in plain.code if plain.code[tag] != other.code[tag]]
     changed = [tag for tag in plain.tex if plain.tex[tag] != other.tex[tag]]
     executed = [tag for tag in changed if tag not in other.says_only]
-    assert [t for t in tags if t not in plain.says_only] == [t for t in executed if t in tags]
+    assert [t for t in tags if t not in other.says_only] == [t for t in executed if t in tags]
     assert changed
     comparison, alike = Comparison(name, reading), {*executed}
     for point in itertools.chain.from_iterable(map(comparison.points, examples(name, reading))):
@@ -123,6 +123,8 @@ def test_few_equations_are_in_words_only_and_never_more(capsys):
         sys.stdout.write(f" [{len(only)} of {total} equations are in words only] ")
     assert len(only) <= SAYS_ONLY
     assert len(only) <= total / 10
+    dialects = [d for at in spec.every() for d in spec.load(*at)["dialect"] if "says-only" in d]
+    assert [d["name"] for d in dialects] == ["statistics-first"]
 
 
 # ------------------------------------------------------------------- Nothing else would do.

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from goldstep import spec
-from goldstep.conformance import margins, trajectories
+from goldstep.conformance import cases, margins, trajectories
 from goldstep.conformance.cases import COUNT, worth
 from goldstep.oracle import Case
 from goldstep.oracle.rounding import narrow
@@ -46,7 +46,7 @@ def test_a_trap_that_is_near_to_the_limit_fails_by_name(dtype, by, said, monkeyp
     noted = margins.noted("lion")
     noted["coupled-decay"][dtype]["by"] = {"designed-scales": by} if by else {}
     (tmp_path / "lion.json").write_text(json.dumps(noted))
-    monkeypatch.setattr(margins, "FOLDER", tmp_path)
+    monkeypatch.setattr(cases, "KILLS", tmp_path)
     (line,) = margins.short("lion")
     assert line.startswith("trap coupled-decay of lion: ")
     assert said in line
