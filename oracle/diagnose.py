@@ -72,8 +72,8 @@ def diagnose(
     is only compared with the readings that the specification lists.
     """
     looked = Look(truth, seen)
-    if seen.forced and looked.itself <= 1:  # each step is right: the run began or went on otherwise
-        looked = Look(truth, seen._replace(forced=[]))
+    if seen.forced and seen.free and looked.itself <= 1:
+        looked = Look(truth, seen._replace(forced=[]))  # each step is right: the run went wrong
     listed = list(read_otherwise(truth.case.pipeline, truth.meant))
     # A mistake may see where a tensor ends although the rule does not.
     found = looked.confirmed(known) or looked.confirmed(listed) or looked.apart().confirmed(listed)

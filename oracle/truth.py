@@ -32,6 +32,10 @@ class Moment(NamedTuple):
             yield group, THETA, theta
 
 
+START = 1.0
+"""So many roundings has the rate that a schedule alone goes on from: it is given rounded, and
+torch's schedules compute the next one from it, where the equation does not look at it."""
+
 BLOCK = 1 << 15
 """So many elements are computed at a time: what comes and goes between stays in a cache."""
 
@@ -174,6 +178,10 @@ class Truth:
             for _, _, x in moment.slots():
                 if isinstance(x, Bounded):
                     x.terms = NONE  # what one step starts from is no sum to it
+            if not self.case.pipeline.stages:
+                for x in moment.params.values():
+                    start = START * self.arithmetic.unit * np.abs(x.value)
+                    x.error = x.error + start.astype(np.float64)
             if not self.arithmetic.coarser:
                 return moment
             params, state = self._stored(moment)

@@ -25,6 +25,7 @@ from goldstep.oracle import (
     Pipeline,
     Stepper,
     Truth,
+    diagnose,
     judge,
     link,
     make,
@@ -1219,3 +1220,18 @@ def chained(truth):
 def test_a_rate_that_is_computed_from_the_last_is_within_the_limit(rule):
     for case in cases(rule):
         assert chained(Truth(case, Arithmetic("float64"))) <= 1, case.id
+
+
+def test_what_a_schedule_starts_from_is_rounded_once(monkeypatch):
+    schedules = importlib.import_module("goldstep.conformance.adapters._torch_around")
+    (case,) = (c for c in cases("linear_warmup@exponential") if "dyadic" in c.id)
+
+    def most():
+        truth = Truth(case, Arithmetic("float64"))
+        seen = observe(truth, schedules.Schedule, free=False)
+        assert isinstance(diagnose(truth, seen, deep=False), list)  # a step that is all but right
+        return judge(truth, seen).ratio
+
+    assert most() <= 1
+    monkeypatch.setattr(importlib.import_module("goldstep.oracle.truth"), "START", 0.0)
+    assert most() > 1
