@@ -1,5 +1,7 @@
 """What torch has around its optimizers: schedules, averages of the weights, two at once."""
 
+import warnings
+
 import numpy as np
 import torch
 from torch.optim import lr_scheduler as schedulers
@@ -126,8 +128,10 @@ class Scheduled:
             group, self.taken = self.inner.optimizer.param_groups[0], 0
             group["lr"] = group["initial_lr"]
             self.scheduler = scheduler(self.rule, self.inner.optimizer, self.hyper)
-        for _ in range(self.taken, taken):
-            self.scheduler.step()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a scheduler that goes on before its optimizer
+            for _ in range(self.taken, taken):
+                self.scheduler.step()
         self.taken = taken
 
     def save(self):
