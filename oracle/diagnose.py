@@ -182,6 +182,10 @@ class Look:
         for group, slot, x in got.slots():
             if not np.size(x):
                 continue
+            if (group, slot) not in done:  # what keeps no such state did something else
+                return math.inf
+            if (group, slot) not in self.units[t]:  # the truth went another way
+                continue
             # Zero-dimensional where the type is one of the host, as a count is.
             error = np.abs(np.asarray(x, np.float64) - np.asarray(done[group, slot], np.float64))
             ratio = error / self.units[t][group, slot]
@@ -219,7 +223,8 @@ class Look:
         try:
             return judge(other, self.seen, golden=self.golden or None).ratio
         except (OverflowError, ZeroDivisionError, ValueError):
-            return math.inf  # this reading leaves the numbers that the type can hold
+            # It has no bound, or leaves its type: it explains what it gives to the last bit.
+            return math.inf if self._screened[id(s)] else 0.0
 
     def nearest(self, suspicions: Iterable[Suspicion]) -> list[Match]:
         """The nearest, if it is clearly nearer than the truth, and than what comes second."""
