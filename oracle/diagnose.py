@@ -223,7 +223,8 @@ class Look:
         try:
             return judge(other, self.seen, golden=self.golden or None).ratio
         except (OverflowError, ZeroDivisionError, ValueError):
-            # It has no bound, or leaves its type: it explains what it gives to the last bit.
+            # It has no bound, or leaves its type: it explains what is, at the steps looked at, the
+            # same to the last bit.
             return math.inf if self._screened[id(s)] else 0.0
 
     def nearest(self, suspicions: Iterable[Suspicion]) -> list[Match]:
