@@ -389,15 +389,15 @@ def plot() -> str:
     wide, high, left, top = 640, 320, 50, 20
 
     def at(x: float, y: float) -> str:
-        return f"{left + wide * (1 + np.log10(x) / 4):.1f},{top + high * (1 - y / 1.25):.1f}"
+        return f"{left + wide * (1 + np.log10(x) / 4):.1f},{top + high * (1 - y / 1.5):.1f}"
 
-    lines, x = [], np.geomspace(1e-4, 1, 300)
+    lines, x = [], np.geomspace(1e-4, 1, 600)
     for tick in (1e-4, 1e-3, 1e-2, 1e-1, 1):
-        a, b = at(tick, 0), at(tick, 1.25)
+        a, b = at(tick, 0), at(tick, 1.5)
         lines.append(f'<polyline points="{a} {b}" stroke="#dddddd" fill="none"/>')
         across, down = a.split(",")
         lines.append(f'<text x="{across}" y="{float(down) + 16:.1f}">{tick:g}</text>')
-    for tick in (0, 0.25, 0.5, 0.75, 1):
+    for tick in (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5):
         a, b = at(1e-4, tick), at(1, tick)
         lines.append(f'<polyline points="{a} {b}" stroke="#dddddd" fill="none"/>')
         lines.append(f'<text x="22" y="{float(a.split(",")[1]) + 4:.1f}">{tick:g}</text>')
