@@ -96,6 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
             "make(rule, hyper, params), as docs/implementers.md shows"
         )
         raise pytest.UsageError(msg)
+    gc.unfreeze()
     gc.disable()  # a library that is imported makes much that stays, and no garbage
     try:
         rules, claims = config.option.rule, dict(_claim(c) for c in config.option.dialect)
@@ -200,12 +201,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_finish() -> None:
     gc.enable()
-    gc.freeze()  # and need not be looked through again, by no process
+    gc.freeze()  # nor need it be looked through again, in any process
 
 
 def pytest_unconfigure() -> None:
-    gc.unfreeze()
-    gc.enable()
+    gc.enable()  # also if there was nothing to ask
 
 
 def subject(item: pytest.Item) -> tuple[str, str] | None:
