@@ -222,7 +222,7 @@ def margins() -> str:
         GENERATED,
         "# Traps and the trajectories that catch them",
         "Each trap is replayed as an implementation would be, through the contract, on every case of a "
-        "trajectory. A number is how many times the bound its error is at the step where it first shows: "
+        "trajectory. A number is how many times the bound its error is at the step where it shows most: "
         "below 1, nothing could be said against it. The bound is that of float32; in float64, where it is "
         "2^29 times smaller, the last column shows the best trajectory's number. *Exact*: the difference "
         "stands where no error at all is allowed. A dash: this trajectory does not see the trap.",
