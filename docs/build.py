@@ -270,7 +270,7 @@ def margins() -> str:
         GENERATED,
         "# Traps and the trajectories that catch them",
         "Each trap is replayed as an implementation would be, through the contract, on every case of a "
-        "trajectory. A number is how many times the bound its error is at the step where it first shows: "
+        "trajectory. A number is how many times the bound its error is at the step where it shows most: "
         "below 1, nothing could be said against it. The bound is that of float32; in float64, where it is "
         "2^29 times smaller, the last column shows the best trajectory's number. *Exact*: the difference "
         "stands where no error at all is allowed. A dash: this trajectory does not see the trap.",
@@ -437,15 +437,15 @@ def plot() -> str:
     wide, high, left, top = 640, 320, 50, 20
 
     def at(x: float, y: float) -> str:
-        return f"{left + wide * (1 + np.log10(x) / 4):.1f},{top + high * (1 - y / 1.25):.1f}"
+        return f"{left + wide * (1 + np.log10(x) / 4):.1f},{top + high * (1 - y / 1.5):.1f}"
 
-    lines, x = [], np.geomspace(1e-4, 1, 300)
+    lines, x = [], np.geomspace(1e-4, 1, 600)
     for tick in (1e-4, 1e-3, 1e-2, 1e-1, 1):
-        a, b = at(tick, 0), at(tick, 1.25)
+        a, b = at(tick, 0), at(tick, 1.5)
         lines.append(f'<polyline points="{a} {b}" stroke="#dddddd" fill="none"/>')
         across, down = a.split(",")
         lines.append(f'<text x="{across}" y="{float(down) + 16:.1f}">{tick:g}</text>')
-    for tick in (0, 0.25, 0.5, 0.75, 1):
+    for tick in (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5):
         a, b = at(1e-4, tick), at(1, tick)
         lines.append(f'<polyline points="{a} {b}" stroke="#dddddd" fill="none"/>')
         lines.append(f'<text x="22" y="{float(a.split(",")[1]) + 4:.1f}">{tick:g}</text>')
