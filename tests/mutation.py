@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 import hypothesis.extra.numpy
 import mpmath  # noqa: F401 # what every process needs is imported once
 import pytest
@@ -125,6 +126,9 @@ def survives(module: str, text: str, tests: list[str], limit: float) -> bool:
             os.environ["GOLDSTEP_CACHE"] = cache  # what a mutant keeps is nobody else's
             arguments = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
             arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before
+            phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]  # and no shrinking
+            hypothesis.settings.register_profile("mutants", phases=phases)
+            hypothesis.settings.load_profile("mutants")  # of which the tests' own are made
             code = 1
             with contextlib.suppress(BaseException):
                 code = pytest.main(arguments)

@@ -180,6 +180,13 @@ def test_what_has_no_bound_explains_what_is_the_same_to_the_last_bit(monkeypatch
     assert not any(match.explains for match in diagnose(*done(small("lion"), off)))
 
 
+def test_what_is_far_off_is_not_judged_which_takes_long(monkeypatch):
+    judged = []
+    monkeypatch.setattr(sys.modules["goldstep.oracle.diagnose"], "judge", judged.append)
+    assert diagnose(*done(small("adam"), taken(beta2=lambda _: 0.97)), deep=False) == []
+    assert judged == []
+
+
 def test_no_number_is_fitted_that_hardly_helps():
     looked = look(small("adam"), read("adam", "a-hat-forgotten"))
     assert [*looked.fits()] == []
