@@ -108,7 +108,7 @@ def test_in_its_parts_an_arithmetic_rounds_one_thing_each():
 
 
 def test_what_is_coarser_is_off_by_its_unit_or_whole_where_it_is_small():
-    x, small = np.array([0.1, 0.5]), 2.0**-130
+    x, small = np.array([0.1, 0.5]), 1.001 * 2.0**-130
     coarse = Arithmetic("float32", compute="bfloat16")
     assert np.allclose(coarse.tensor(x).error, [0.1 * 2.0**-8, 0], 1e-6)
     assert coarse.tensor(np.array([small])).error >= small
@@ -130,6 +130,11 @@ def test_at_its_edge_a_bound_is_there():
     assert (LIMIT * FLOAT32.sign(off).error).tolist() == [1, 0, 0]
     with np.errstate(divide="ignore"):
         assert np.isfinite((1 / off).error).tolist() == [False, True, True]
+    assert not FLOAT32.any(FLOAT32.tensor(np.zeros(2)) > 0).doubt
+    with np.errstate(divide="ignore"):
+        assert np.isinf(FLOAT32.log(Bounded(FLOAT32, np.array([0.1]), np.array([0.2]))).error)
+    power = Bounded(FLOAT32, np.array([1.5]), np.array([0.1]))
+    assert 0.25**1.4 < (Bounded(FLOAT32, np.zeros(1), np.array([0.25])) ** power).error < 0.26
     assert FLOAT32.concat([zero, one]).shape == (2,)
     assert FLOAT32.sum(off).shape == FLOAT32.mean(off).shape == FLOAT32.prod(off).shape == ()
     either = Bounded(FLOAT32, np.array([1e-9]), np.array([1.0]))
