@@ -14,7 +14,7 @@ import numpy as np
 
 from goldstep import spec
 from goldstep.oracle import Case, pipeline
-from goldstep.oracle.replay import Given, Gradients
+from goldstep.oracle.replay import Given, Gradients, Tensors
 from goldstep.oracle.rules import FACTOR, PROFILES, ROUTE, Hyper, Pipeline, alone, iterations
 from goldstep.oracle.safetensors import round_to_bfloat16
 
@@ -201,29 +201,63 @@ def asked(rule: str, capabilities: Collection[str]) -> list[Case]:
 
 def _case(rule: str, trajectory: str, profile: str, schedule: str, hyper: Hyper) -> Iterator[Case]:
     name = f"{rule}/{trajectory}/{profile}/{schedule}"
-    recording, stages = trajectories.load(trajectory), pipeline(rule)
-    if stages.scope == "element" and trajectory in FLAT:
-        recording = _flat(trajectory)
-    else:
-        recording = recording._replace(grads=recording.grads[:STEPS])
-    params = {k: x for k, x in recording.params.items() if stages.takes(x.shape)}
-    params = {k: x for k, x in params.items() if x.size <= stages.largest}
+    stages = pipeline(rule)
+    flat = stages.scope == "element" and trajectory in FLAT
+    start = (_flat(trajectory) if flat else trajectories.load(trajectory)).params
+    start = {k: x for k, x in start.items() if stages.takes(x.shape) and x.size <= stages.largest}
     if stages.matrices_only:
-        by_shape = {x.shape: name for name, x in reversed(params.items())}
-        params = {name: x for name, x in params.items() if name in by_shape.values()}
-    grads = [{name: g[name] for name in params} for g in recording.grads]
-    if NONFINITE in stages.rules:
-        grads = [dict(g) for g in _struck(grads)]
-    if stages.gram:
-        grads = [{k: g if g is None else gram(g) for k, g in now.items()} for now in grads]
+        by_shape = {x.shape: name for name, x in reversed(start.items())}
+        start = {name: x for name, x in start.items() if name in by_shape.values()}
+    if start:
+        params, grads = _along(trajectory, *start, flat=flat, as_gram=stages.gram)
+        if NONFINITE in stages.rules:
+            grads = [dict(g) for g in _struck(grads)]
+        lr = hyper["lr"] if schedule == "changing" else None
+        given = Drawn(rule, grads) if stages.given else ()
+        yield Case(name, rule, hyper, params, grads, _changes(lr, len(grads)), given)
+
+
+# What several cases have in common they hold in common: a case takes no memory of its own.
+
+
+@functools.cache
+def _along(
+    trajectory: str, *names: str, flat: bool, as_gram: bool
+) -> tuple[Tensors, Sequence[Gradients]]:
+    """The start and the gradients of some tensors, or of what is made of them."""
+    params, grads = (_flat(trajectory) if flat else trajectories.load(trajectory))[2:]
+    params = {name: params[name] for name in names}
+    grads = [{name: g[name] for name in names} for g in (grads if flat else grads[:STEPS])]
+    if as_gram:
         params = {name: np.zeros((len(x), len(x))) for name, x in params.items()}
-    changes: list[Hyper] = [{} for _ in grads]
-    if schedule == "changing":
-        factors = [SCHEDULE[t % len(SCHEDULE)] for t in range(len(grads))]
-        changes = [{"lr": hyper["lr"] * factor} for factor in factors]
-    if params:
-        given = list(draw(stages, grads)) if stages.given else ()
-        yield Case(name, rule, hyper, params, grads, changes, given)
+        grads = [{k: g if g is None else gram(g) for k, g in now.items()} for now in grads]
+    return params, grads
+
+
+@functools.cache
+def _changes(lr: float | None, steps: int) -> Sequence[Hyper]:
+    """What changes at each step: the learning rate, from what it is, or nothing."""
+    if lr is None:
+        return [{}] * steps
+    return [{"lr": lr * SCHEDULE[t % len(SCHEDULE)]} for t in range(steps)]
+
+
+class Drawn(Sequence[Given]):
+    """What is given at each step, drawn whenever it is looked for: the same each time."""
+
+    def __init__(self, rule: str, grads: Sequence[Gradients]) -> None:
+        self.rule, self.grads = rule, grads
+
+    def __len__(self) -> int:
+        return len(self.grads)
+
+    def __getitem__(self, t: Any) -> Any:
+        return _drawn(self)[t]
+
+
+@functools.lru_cache(maxsize=1)
+def _drawn(given: Drawn) -> Sequence[Given]:
+    return list(draw(pipeline(given.rule), given.grads))
 
 
 def gram(g: Any) -> Any:

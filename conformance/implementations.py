@@ -46,7 +46,7 @@ class UnusableError(Exception):
     """An implementation that cannot be found, imported or used; the message says what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Implementation:
     """An implementation under test, with what it declares of itself.
 

@@ -105,7 +105,7 @@ def best(rule: str, trap: str, dtype: str) -> float:
     return max((_size(by, trajectory) for trajectory in by), default=0.0)
 
 
-LEAST = {"float64": 1e5, "float32": 100.0, "bfloat16": 2.0}
+LEAST = {"float64": 1e9, "float32": 100.0, "bfloat16": 2.0}
 """A trap is outside of the limit by this factor at least, or the specification says that a coarse
 type hides it."""
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import fnmatch
+import gc
 import itertools
 import json
 from collections.abc import Iterator, Sequence
@@ -95,6 +96,8 @@ def pytest_configure(config: pytest.Config) -> None:
             "make(rule, hyper, params), as docs/implementers.md shows"
         )
         raise pytest.UsageError(msg)
+    gc.unfreeze()
+    gc.disable()  # a library that is imported makes much that stays, and no garbage
     try:
         rules, claims = config.option.rule, dict(_claim(c) for c in config.option.dialect)
         made = [implementation(name, rules) for name in config.option.impl]
@@ -194,6 +197,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
         raise pytest.UsageError(msg)
     metafunc.parametrize("question", questions, ids=ids)
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+    gc.freeze()  # nor need it be looked through again, in any process
+
+
+def pytest_unconfigure() -> None:
+    gc.enable()  # also if there was nothing to ask
 
 
 def subject(item: pytest.Item) -> tuple[str, str] | None:

@@ -148,11 +148,12 @@ def _judged(truth: Truth, seen: Seen, starts: list[Moment], place: Place | None)
             ratio = max(ratio, most)
             continue
         for t, (got, want) in enumerate(zip(here(moments, place), wants, strict=True), 1):
-            comparison = Comparison(truth.layout, got, want, lost=lost)
+            comparison = Comparison(truth.layout, got, want, lost=lost or first is not None)
             ratio = max(ratio, comparison.ratio())
             if comparison.ratio() > 1:
                 first = first or Divergence(mode, t, comparison.wrong(), comparison.right())
-                break  # what follows a wrong step free-running is wrong for its sake
+                if mode == "free-running":
+                    break  # what follows a wrong step is wrong for its sake
     return Verdict(ratio, first)
 
 

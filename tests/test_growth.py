@@ -3,7 +3,7 @@
 import tracemalloc
 
 from goldstep.conformance.ask import Memory, ask
-from goldstep.conformance.cases import asked
+from goldstep.conformance.cases import asked, rules
 from goldstep.conformance.implementations import implementation
 
 
@@ -27,3 +27,17 @@ def test_memory_does_not_grow_with_the_cases_that_are_asked():
     tracemalloc.stop()
     assert after - held < one / 4
     assert peak - held < 4 * one
+
+
+def test_a_case_that_waits_holds_no_numbers_of_its_own():
+    """All cases are made before the first is asked. What they share is held once."""
+
+    def made():
+        return [case for rule in rules() for case in asked(rule, {"changes", "absences"})]
+
+    made()  # what they share
+    tracemalloc.start()
+    cases = made()
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 4096 * len(cases)

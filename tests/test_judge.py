@@ -93,6 +93,19 @@ def test_a_count_that_is_off_by_one_is_seen():
     assert verdict.ratio == np.inf
 
 
+def test_the_first_wrong_step_is_told_and_that_of_the_largest_error_counts():
+    truth = Truth(question("muon"), Arithmetic("float64"))
+    trap = functools.partial(make, meant={"muon": "orthogonalises-the-gradient"})
+    forced = judge(truth, observe(truth, trap, free=False))
+    # From rest the momentum is a multiple of the gradient, and only the floor tells them apart.
+    assert forced.divergence.step == 1
+    assert forced.divergence.wrong[0].ratio < 1e8
+    assert forced.ratio > 1e13
+    # What follows a wrong step of a free run is wrong for its sake.
+    free = judge(truth, observe(truth, trap)._replace(forced=[]))
+    assert free.ratio == free.divergence.wrong[0].ratio
+
+
 def test_what_is_not_a_number_never_conforms():
     class Breaks(Level0):
         def __call__(self, grads, **changes):
