@@ -4,6 +4,7 @@ Every suspicion is replayed against what was seen, at first in plain float64 wit
 bound as the unit; what comes near is then judged under a bound of its own.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -171,12 +172,13 @@ class Look:
                 except (ArithmeticError, ValueError):
                     return math.inf
                 got, did = moments[t], Moment(params, step.state() if moments[t].state else None)
-                worst = max(worst, self._apart(t, got, did))
+                worst = max(worst, self.distance(t, got, did))
                 if not worst <= least:
                     return worst
         return worst
 
-    def _apart(self, t: int, got: Moment, did: Moment) -> float:
+    def distance(self, t: int, got: Moment, did: Moment) -> float:
+        """How far two moments after step `t` are from each other, in those units."""
         done = {(group, slot): x for group, slot, x in did.slots()}
         worst = 0.0
         for group, slot, x in got.slots():
@@ -244,44 +246,54 @@ class Look:
             if not isinstance(given, float) or k == "lr":
                 continue
             unit = rows[k]["domain"].endswith(("1)", "1]"))
-            value, residual = self._minimum(lambda x, k=k: fitted(case.rule, k, x), unit=unit)  # type: ignore[misc]
-            if residual * CLEARLY < self.itself and within(value, rows[k]["domain"]):
-                yield fitted(case.rule, k, self._rounded(k, value, residual))
+            off = functools.partial(self._fitted, k)
+            value, least = minimum(off, unit=unit)
+            if least * CLEARLY < self.itself and within(value, rows[k]["domain"]):
+                yield fitted(case.rule, k, shortest(value, off, 2 * least + 1))
 
-    def _minimum(self, made: Callable[[float], Suspicion], *, unit: bool) -> tuple[float, float]:
-        """Where the residual is least: on a grid of orders of magnitude, then by golden section."""
+    def _fitted(self, k: str, x: float) -> float:
+        return self.residual(fitted(self.truth.case.rule, k, x))
 
-        def value(x: float) -> float:
-            return 1 - math.pow(10, -x) if unit else math.pow(10, x)
 
-        def at(x: float) -> float:
-            return float(self.residual(made(value(x))))
+def minimum(f: Callable[[float], float], *, unit: bool) -> tuple[float, float]:
+    """Where a function is least, and how small it is there.
 
-        grid = list(np.arange(0.0, 5.01, 0.5) if unit else np.arange(-10.0, 1.01, 1.0))
-        found = [at(float(x)) for x in grid]
-        i = int(np.argmin(found))
-        low, high = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, len(grid) - 1)])
-        golden = (math.sqrt(5) - 1) / 2
-        a, b = high - golden * (high - low), low + golden * (high - low)
-        fa, fb = at(a), at(b)
-        for _ in range(60):
-            if fa < fb:
-                high, b, fb = b, a, fa
-                a = high - golden * (high - low)
-                fa = at(a)
-            else:
-                low, a, fa = a, b, fb
-                b = low + golden * (high - low)
-                fb = at(b)
-        return value((low + high) / 2), float(min(fa, fb))
+    It is looked for on a grid of orders of magnitude, of the number or of what it lacks to the
+    `unit`, then by golden section.
+    """
 
-    def _rounded(self, k: str, value: float, residual: float) -> float:
-        """The shortest number that fits as well: 0.999, where 0.99900000003 was found."""
-        for digits in range(1, 10):
-            for short in (float(f"{value:.{digits}g}"), 1 - float(f"{1 - value:.{digits}g}")):
-                if self.residual(fitted(self.truth.case.rule, k, short)) <= 2 * residual + 1:
-                    return short
-        return value
+    def value(x: float) -> float:
+        return 1 - math.pow(10, -x) if unit else math.pow(10, x)
+
+    def at(x: float) -> float:
+        return f(value(x))
+
+    grid = list(np.arange(0.0, 5.01, 0.5) if unit else np.arange(-10.0, 1.01, 1.0))
+    found = [at(float(x)) for x in grid]
+    i = int(np.argmin(found))
+    low, high = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, len(grid) - 1)])
+    golden = (math.sqrt(5) - 1) / 2
+    a, b = high - golden * (high - low), low + golden * (high - low)
+    fa, fb = at(a), at(b)
+    for _ in range(60):
+        if fa < fb:
+            high, b, fb = b, a, fa
+            a = high - golden * (high - low)
+            fa = at(a)
+        else:
+            low, a, fa = a, b, fb
+            b = low + golden * (high - low)
+            fb = at(b)
+    return value((low + high) / 2), float(min(fa, fb))
+
+
+def shortest(value: float, f: Callable[[float], float], most: float) -> float:
+    """The shortest number near a value where a function is so small: not 0.99900000003."""
+    for digits in range(1, 10):
+        for short in (float(f"{value:.{digits}g}"), 1 - float(f"{1 - value:.{digits}g}")):
+            if f(short) <= most:
+                return short
+    return value
 
 
 def _wide(arrays: dict[str, Any]) -> dict[str, Any]:

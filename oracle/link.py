@@ -105,9 +105,7 @@ def unpacked(module: ModuleType) -> list[str]:
     ['lr', 'b1', 'b2', 'wd']
     """
     for node in ast.walk(ast.parse(source(module))):
-        value = node.value if isinstance(node, ast.Assign) else None
-        if isinstance(node, ast.Assign) and isinstance(value, ast.Name) and value.id == "hyper":
-            target = node.targets[0]
-            parts = target.elts if isinstance(target, ast.Tuple) else [target]
-            return [part.id for part in parts if isinstance(part, ast.Name)]
+        match node:
+            case ast.Assign([ast.Tuple(parts)], ast.Name("hyper")):
+                return [part.id for part in parts if isinstance(part, ast.Name)]
     return []

@@ -153,7 +153,13 @@ def report(name: str, *, only_list: bool) -> int:
     if not survives(module, text, said["tests"], 3600):
         sys.exit(f"{name}: the tests fail without any mutant")
     limit = 2 * (time.monotonic() - began) + SLACK
-    lived = [m for m in tried if survives(module, m.text, said["tests"], limit)]
+    lived = []
+    for n, m in enumerate(tried, 1):
+        began = time.monotonic()
+        if survives(module, m.text, said["tests"], limit):
+            lived.append(m)
+        what, took = "survives" if lived[-1:] == [m] else "killed", time.monotonic() - began
+        sys.stderr.write(f"{name} {n}/{len(tried)}: line {m.line} {what}, {took:.0f} s: {m.now}\n")
     listed = {(s["was"], s["now"]): s["why"] for s in said.get("survivor", [])}
     new = [m for m in lived if (m.was, m.now) not in listed]
     gone = listed.keys() - {(m.was, m.now) for m in lived}

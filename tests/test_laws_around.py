@@ -373,7 +373,7 @@ def test_qsgd_unbiased(qsgd, hyper, theta, g):
         given = qsgd.Given(xp.full_like(g, chance))
         return qsgd.update(theta, g, qsgd.State(), hyper, given)[1]
 
-    least, most = received(1 - 2**-30), received(0.0)
+    least, most = received(1 - 2**-53), received(0.0)  # the largest chance that there is
     length = norm(g)
     if length.value > 0:
         x = hyper.levels * xp.abs(g) / length

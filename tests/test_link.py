@@ -74,6 +74,12 @@ def test_suspects_are_the_equations_that_a_wrong_output_depends_on():
     assert link.suspects(adam, {"theta"}, set())[0] == "adam.1"
 
 
+def test_hyper_parameters_are_known_by_the_names_that_they_are_unpacked_to():
+    assert link.unpacked(module("lion")) == ["lr", "b1", "b2", "wd"]
+    assert link.unpacked(module("sgd")) == ["lr"]
+    assert link.unpacked(module("delay")) == []
+
+
 def test_a_file_of_the_reference_is_at_most_90_lines():
     for _, name in EVERY:
         assert len(inspect.getsource(module(name)).splitlines()) <= 90, name

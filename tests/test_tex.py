@@ -1,30 +1,27 @@
 """The equations are executed: each says what its line computes, and no other would do."""
 
-import functools
 import itertools
 import math
 import re
 import sys
-import tomllib
-import warnings
-from pathlib import Path
 
-import mutants
 import numpy as np
 import pytest
+import tried
+from tried import EQUIVALENT, EXECUTED
 
 from goldstep import spec
 from goldstep.conformance import trajectories
 from goldstep.oracle import certify, module
-from goldstep.oracle.certify import Comparison, Point, difference, limit
+from goldstep.oracle.certify import Comparison, Point, limit
 from goldstep.oracle.evaluate import Scope
 from goldstep.oracle.examples import Draw, Example, examples, inner
-from goldstep.oracle.tex import ACCENTS, TexError, lex
+from goldstep.oracle.tex import TexError
 
-EXECUTED = [(kind, name) for kind, name in spec.every() if "says-only" not in spec.load(kind, name)]
-EVERY = [name for _, name in EXECUTED]
-DIALECTS = [(name, d["name"]) for kind, name in EXECUTED for d in spec.load(kind, name)["dialect"]]
-READINGS = [(name, None) for name in EVERY] + DIALECTS
+DIALECTS = [
+    (name, d["name"]) for name in EXECUTED for d in spec.load(spec.kind_of(name), name)["dialect"]
+]
+READINGS = [(name, None) for name in EXECUTED] + DIALECTS
 IDS = [f"{name}-{reading}" if reading else name for name, reading in READINGS]
 SAYS_ONLY = 40
 """How many equations are not executed. It may only fall."""
@@ -32,21 +29,6 @@ CONVERGED = {("shampoo", "coupled-newton")}
 """Dialects that come to the same numbers by another way: their equations cannot be told apart."""
 DIVIDED = {"sam", "asam"}
 """Rules that divide by the norm of the gradients: where all are zero, 0 / 0, they say nothing."""
-EQUIVALENT = {
-    (m["tag"], m["said"])
-    for m in tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text()).get("same", [])
-}
-
-
-@functools.cache
-def points(name):
-    """Every passage through a line of a rule, on all examples, by tag."""
-    comparison = Comparison(name)
-    found = {tag: [] for tag in comparison.equations}
-    for e in examples(name):
-        for point in comparison.points(e):
-            found[point.tag].append(point)
-    return found
 
 
 # ------------------------------------------------------------------- The equations of the rules.
@@ -84,7 +66,7 @@ def along(name, trajectory):
         yield from [last] if last else []
 
 
-@pytest.mark.parametrize("name", [n for n in EVERY if hasattr(module(n), "update")])
+@pytest.mark.parametrize("name", [n for n in EXECUTED if hasattr(module(n), "update")])
 def test_every_equation_holds_along_the_designed_trajectories(name):
     comparison = Comparison(name)
     for trajectory in trajectories.names():
@@ -94,7 +76,7 @@ def test_every_equation_holds_along_the_designed_trajectories(name):
                     assert point.difference <= limit(exact=False), (point.tag, e.what)
 
 
-@pytest.mark.parametrize(("name", "reading"), DIALECTS, ids=IDS[len(EVERY) :])
+@pytest.mark.parametrize(("name", "reading"), DIALECTS, ids=IDS[len(EXECUTED) :])
 def test_a_dialect_says_otherwise_in_its_equations_as_in_its_lines(name, reading):
     plain, other = certify.said(name), certify.said(name, reading)
     tags = [tag for tag in plain.code if plain.code[tag] != other.code[tag]]
@@ -104,7 +86,7 @@ def test_a_dialect_says_otherwise_in_its_equations_as_in_its_lines(name, reading
     assert changed
     comparison, alike = Comparison(name, reading), {*executed}
     for point in itertools.chain.from_iterable(map(comparison.points, examples(name, reading))):
-        if point.tag in alike and told(Point.otherwise, [point], plain.tex[point.tag]):
+        if point.tag in alike and tried.told(Point.otherwise, [point], plain.tex[point.tag]):
             alike.remove(point.tag)
         if not alike:
             break
@@ -130,77 +112,18 @@ def test_few_equations_are_in_words_only_and_never_more(capsys):
 # ------------------------------------------------------------------- Nothing else would do.
 
 
-def symbols(name):
-    """The letters of a rule, with those that differ only by a subscript taken once."""
-    s = spec.load(spec.kind_of(name), name)
-    rows = [*s["hyper"].values(), *s["state"].values(), *s["given"].values()]
-    letters = [t.s for row in rows for t in lex(row["tex"]) if t.s.strip("\\").isalpha()]
-    gradient = "G" if s["theta"] == "matrix" else "g"
-    return sorted({*letters, gradient, r"\theta"} - {*ACCENTS, "t"})
+@pytest.mark.parametrize("name", EXECUTED)
+@pytest.mark.parametrize("what", [tried.equations, tried.lines], ids=lambda f: f.__name__)
+def test_no_equation_and_no_line_can_be_changed_in_one_place(what, name):
+    changes = what(name)
+    assert {c for c in changes if not changes[c]} == EQUIVALENT & changes.keys()
+    assert tried.noted()[name][what.__name__] == tried.count(changes), "run python tests/tried.py"
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_no_equation_can_be_changed_in_one_place(name):
-    said, survivors = certify.said(name), []
-    for tag, passed in points(name).items():
-        for tex in [] if tag in said.says_only else mutants.of_tex(said.tex[tag], symbols(name)):
-            if not told(Point.otherwise, passed, tex):
-                survivors += [(tag, tex)]
-    assert [s for s in survivors if s not in EQUIVALENT] == []
-
-
-def told(far, passed, change):
-    """Whether a change shows: by the value at some point, or because it says nothing there."""
-    for point in passed:
-        try:
-            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-                if far(point, change) > limit(exact=False):
-                    return True
-        except NOTHING:
-            return True
-    return False
-
-
-NOTHING = (TexError, ArithmeticError, TypeError, ValueError, AttributeError, LookupError, NameError)
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_no_line_can_be_changed_in_one_place(name):
-    said, survivors = certify.said(name), []
-
-    def far(point, code):
-        """How far another line is from the equation."""
-        known = dict(vars(module(name)), **point.before)
-        exec(code, known)
-        values = [certify.vector(known[n]) for n in point.names]
-        return max(difference(v.x, x) for v, x in zip(point.stated, values, strict=True))
-
-    for tag, passed in points(name).items():
-        line = re.sub(r"^return ", "returned = ", said.code[tag])
-        named = [
-            p._replace(names=tuple(n.replace("return", "returned") for n in p.names))
-            for p in passed
-        ]
-        names = variables(passed)
-        for code in [] if tag in said.says_only else mutants.of_code(line, names):
-            if not told(far, named, compile(code, tag, "exec")):
-                survivors += [(tag, code)]
-    assert [s for s in survivors if s not in EQUIVALENT] == []
-
-
-def variables(passed):
-    """The names that a line can read by mistake; of two for one and the same object, one."""
-    names = sorted({n for p in passed for n in p.before if not n.startswith("_")})
-    every = {n: tuple(id(p.before.get(n)) for p in passed) for n in names}
-    distinct = {every[n]: n for n in reversed(names)}
-    return [
-        n for n in names if distinct[every[n]] == n and n not in {"xp", "hyper", "state", "given"}
-    ]
-
-
-def test_changes_that_are_listed_as_equivalent_are_of_equations_that_there_are():
-    tags = {e["tag"] for kind, name in spec.every() for e in spec.load(kind, name)["equation"]}
-    assert {tag for tag, _ in EQUIVALENT} <= tags
+def test_every_change_that_is_listed_as_equivalent_is_one():
+    noted = tried.noted().values()
+    assert len(EQUIVALENT) == sum(of["equations"][1] + of["lines"][1] for of in noted)
+    assert tried.noted().keys() == {name for _, name in spec.every()}
 
 
 # ------------------------------------------------------------------- The grammar.

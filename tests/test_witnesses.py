@@ -1,21 +1,18 @@
 """Every witness that installs with the tests is run again, and agrees as the specification says."""
 
-import importlib
-from pathlib import Path
-
 import pytest
-from witnessing import difference
+import tried
+from witnessing import difference, every, rows, run_again
 
 from goldstep import spec
 from goldstep.oracle.rules import iterations
 
-LIBRARIES = sorted(path.stem for path in (Path(__file__).parent / "witnesses").glob("*.py"))
 EVERY = [
     pytest.param(
         w, id="-".join(filter(None, [library, w.rule.replace("|", "-"), w.dialect, str(i)]))
     )
-    for library in LIBRARIES
-    for i, w in enumerate(importlib.import_module(f"witnesses.{library}").WITNESSES)
+    for library, witnesses in every().items()
+    for i, w in enumerate(witnesses)
 ]
 
 
@@ -27,9 +24,13 @@ def test_a_witness_agrees(witness):
 
 @pytest.mark.parametrize("witness", EVERY)
 def test_a_witness_is_in_the_specification(witness):
-    rows = spec.load(spec.kind_of(witness.about), witness.about)["witness"]
-    said = [f"{row['what']} {row['over']}" for row in rows]
-    assert [s for s in said if witness.what in s and witness.dialect in s]
+    assert [*rows(witness)]
+
+
+def test_the_witnesses_that_are_run_again_are_counted():
+    noted = {name: counts["witnesses"] for name, counts in tried.noted().items()}
+    run = {name: run_again(name) for _, name in spec.every()}
+    assert run == noted, "run python tests/tried.py"
 
 
 def test_every_rule_but_those_on_matrices_has_a_witness_that_is_run():

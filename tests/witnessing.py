@@ -3,11 +3,15 @@
 Each module of `witnesses/` holds the rows of one library, WITNESSES; adding one is adding a row.
 """
 
+import functools
+import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from goldstep import spec
 from goldstep.oracle import make, pipeline
 
 STEPS, SHAPE = 50, (5, 3)
@@ -46,6 +50,29 @@ class Witness(NamedTuple):
     def about(self) -> str:
         """The rule in whose specification it stands."""
         return self.of or self.rule.rpartition("+")[2]
+
+
+@functools.cache
+def every():
+    """All rows, by library."""
+    libraries = sorted(p.stem for p in (Path(__file__).parent / "witnesses").glob("*.py"))
+    return {name: importlib.import_module(f"witnesses.{name}").WITNESSES for name in libraries}
+
+
+def rows(witness):
+    """Which of the `[[witness]]` of its rule it is: where it is of no dialect, none is named."""
+    s = spec.load(spec.kind_of(witness.about), witness.about)
+    for i, row in enumerate(s["witness"]):
+        said = f"{row['what']} {row['over']}"
+        plain = not any(d["name"] in said for d in s["dialect"])
+        if witness.what in said and (witness.dialect in said if witness.dialect else plain):
+            yield i
+
+
+def run_again(name):
+    """How many of the witnesses of a rule are run again."""
+    about = [w for library in every().values() for w in library if w.about == name]
+    return len({i for w in about for i in rows(w)})
 
 
 def difference(witness):
