@@ -57,20 +57,21 @@ def rows(*, quick: bool, place: Place | None = None) -> Iterator[dict[str, objec
                 # Numbers of the size that iterations have: none of the products is of denormals.
                 unit = next(iter(given.values())) / n
 
-                def alone(unit: Any = unit) -> Any:
-                    return unit @ unit
+                def alone(unit: Any = unit, many: int = many) -> None:
+                    for _ in range(many):
+                        unit @ unit
 
                 def whole(call: Any = call, given: Any = given) -> Any:
                     return call(**given)
 
                 seconds = 0.01 if quick else 0.4
-                all_, one = least(whole, alone, seconds=seconds, wait=waiting(place))
+                all_, products = least(whole, alone, seconds=seconds, wait=waiting(place))
                 yield {
                     "iteration": name,
                     "n": n,
                     "dtype": dtype,
                     "products": many,
                     "ms": f"{1e3 * all_:.3g}",
-                    "share of its products": f"{many * one / all_:.0%}",
-                    "Gflop/s": f"{2 * n**3 / one / 1e9:.3g}",
+                    "share of its products": f"{products / all_:.0%}",
+                    "Gflop/s": f"{2 * n**3 * many / products / 1e9:.3g}",
                 }

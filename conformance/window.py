@@ -86,25 +86,27 @@ def smallest(case: Case, dtype: str, name: str, change: float = 0.5) -> float | 
     """The smallest relative change of a hyper-parameter that a case sees; None if not even `change`
     is.
     """
-    found, value = None, case.hyper[name]
+    found, unseen, value = None, 0.0, case.hyper[name]
     domain = case.pipeline.rows()[name]["domain"]
     while change > 2.0**-8 and not within(value * (1 - change), domain):
         change /= 2
     for _ in range(TRIES):
         change = (value - value * (1 - change)) / value  # as float64 has it
         seen = ratio(case, dtype, altered(name, change)) if change else 0.0
-        if not seen > 1:
-            if found is None:
-                return None
-            change = (change * found) ** 0.5 if change < found / 1.2 else found
-            if change == found:
+        if seen > 1:
+            found = change
+            if seen < 2:
                 break
-            continue
-        found = change
-        if seen < 2:
+            # The error grows with the change; where it stands where none is allowed, quickly on.
+            change *= 1.5 / seen if math.isfinite(seen) else 2.0**-8
+        elif found is None:
+            return None
+        else:
+            unseen = max(change, 2.0**-54)
+        if unseen >= found / 1.2:
             break
-        # The error grows with the change; where it stands where none is allowed, quickly on.
-        change *= 1.5 / seen if math.isfinite(seen) else 2.0**-8
+        if change <= unseen:  # a sign turns at once, and its error does not grow
+            change = (unseen * found) ** 0.5
     return found
 
 

@@ -2,6 +2,7 @@
 
   python -m goldstep.conformance --impl=timm --report=timm.json
   python docs/atlas.py timm.json     # keep what it found, and write docs/atlas.md anew
+  python docs/atlas.py optax.json --as "optax, eager"   # what was run with JAX_DISABLE_JIT=1
   python docs/atlas.py --check       # is the page what the records say?
 
 A record is docs/atlas/<implementation>.json. What a finding means is written by hand, in
@@ -137,12 +138,15 @@ def finding(n, f, tests):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("report", nargs="*", type=Path)
+    parser.add_argument("--as", dest="name", help="what was run in another way is kept as this")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     for path in options.report:
-        for name, record in small(json.loads(path.read_text(encoding="utf-8"))):
-            text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-            (RECORDS / f"{name}.json").write_text(text, encoding="utf-8")
+        for made, record in small(json.loads(path.read_text(encoding="utf-8"))):
+            name = options.name or made
+            kept = record | {"implementation": name}
+            text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+            (RECORDS / f"{name.replace(', ', '-')}.json").write_text(text, encoding="utf-8")
     written, due = DOCS / "atlas.md", page()
     if options.check:
         return int(written.read_text(encoding="utf-8") != due)

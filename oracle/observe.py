@@ -104,10 +104,13 @@ def joined_state(truth: Truth, state: Slots, xp: Any = np) -> Slots:
             msg = f"state() has nothing for {missing[0]!r}; it has {sorted(state)}"
             raise ContractError(msg)
         own = joined[group] = dict[str, Any]()
-        shown = state[names[0]]
         for slot, like in truth.like.items():
-            if slot not in shown:
+            shown = [name for name in names if slot in state[name]]
+            if not shown:
                 continue
+            if hidden := [name for name in names if name not in shown]:
+                msg = f"state() has {slot!r} for {shown[0]!r}, and not for {hidden[0]!r}"
+                raise ContractError(msg)
             if like == "1" or (like != "theta" and len(names) > 1):
                 own[slot] = np.array([float(state[name][slot]) for name in names])
                 continue

@@ -392,7 +392,10 @@ class Arithmetic:
         """
         value = self.truth(x)
         magnitude = size(value)
-        error = np.where(magnitude < self.tiny * self.flush, magnitude, 0.0)
+        flushed = magnitude < self.tiny * self.flush
+        error = np.broadcast_to(0.0, value.shape)  # without an array of its own
+        if np.any(flushed):
+            error = np.where(flushed, magnitude, 0.0)
         coarse = max((self.compute, self.state), key=UNIT.__getitem__)
         if UNIT[coarse] > UNIT[self.dtype] and self.unit:
             held = plain(plain(value).astype(numpy_dtype(coarse)))
@@ -556,9 +559,11 @@ class Arithmetic:
     def sqrt(self, x: Bounded) -> Bounded:
         # The larger of sqrt(a + e) - sqrt(a) and sqrt(a) - sqrt(a - e), without cancellation.
         value, a, e = np.sqrt(x.value), plain(x.value), x.error
-        gap = np.sqrt(np.maximum(a - e, 0))
+        gap = a - e
+        positive = gap.min(initial=np.inf) > 0
+        gap = np.sqrt(gap if positive else np.maximum(gap, 0))
         gap += plain(value)
-        if np.all(e < a):
+        if positive:
             return self.rounded(value, e / gap, host=x.host)
         error = np.divide(e, gap, out=np.sqrt(e, out=np.empty_like(gap)), where=e < a)
         return self.rounded(value, error, host=x.host)
@@ -567,30 +572,36 @@ class Arithmetic:
         value = np.sign(x.value)
         doubt = ~(x.error == 0) & ~(size(x.value) > LIMIT * x.error)
         # Any of -1, 0, 1 may stand where the sign is in doubt, whatever the limit multiplies by.
-        error = np.where(doubt, 1 + size(value), 0.0) / LIMIT
-        return Bounded(self, value, error + 0 * x.error)  # what has no bound has no sign
+        error = 0 * x.error  # what has no bound has no sign
+        if np.any(doubt):
+            error = error + np.where(doubt, 1 + size(value), 0.0) / LIMIT
+        return Bounded(self, value, error)
 
     def where(self, condition: Any, a: Number, b: Number) -> Bounded:
         if not isinstance(condition, Doubtful):
             condition = Doubtful(condition, False)  # noqa: FBT003
         x, y = self.cast(self.scalar(a)), self.cast(self.scalar(b))
-        chosen = np.where(condition.value, x.error, y.error)
-        either = size(x.value - y.value) / LIMIT + np.maximum(x.error, y.error)
-        error = np.where(condition.doubt, either, chosen)
+        error = np.where(condition.value, x.error, y.error)
+        if np.any(condition.doubt):
+            either = size(x.value - y.value) / LIMIT + np.maximum(x.error, y.error)
+            error = np.where(condition.doubt, either, error)
         return Bounded(self, np.where(condition.value, x.value, y.value), error)
 
     def maximum(self, a: Number, b: Number) -> Bounded:
-        return self._extreme(a, b, np.maximum)
+        return self._extreme(a, b, operator.le)
 
     def minimum(self, a: Number, b: Number) -> Bounded:
-        return self._extreme(a, b, np.minimum)
+        return self._extreme(a, b, operator.ge)
 
-    def _extreme(self, a: Number, b: Number, choose: Callable[[Any, Any], Any]) -> Bounded:
+    def _extreme(self, a: Number, b: Number, less: Callable[[Any, Any], Any]) -> Bounded:
         x, y, host = self.pair(self.scalar(a), b)
-        value = choose(x.value, y.value)
-        near = ~(size(x.value - y.value) > LIMIT * (x.error + y.error))
-        chosen = np.where(value == x.value, x.error, y.error)
-        return Bounded(self, value, np.where(near, np.maximum(x.error, y.error), chosen), host=host)
+        apart, both = plain(x.value - y.value), x.error + y.error
+        first = ~less(apart, 0)
+        value, error = (np.where(first, *two) for two in ((x.value, y.value), (x.error, y.error)))
+        near = ~(abs(apart) > LIMIT * both)
+        if np.any(near):
+            error = np.where(near, np.maximum(x.error, y.error), error)
+        return Bounded(self, value, error, host=host)
 
     def searchsorted(self, x1: Bounded, x2: Bounded) -> Bounded:
         """Between which two of the sorted `x1` each of `x2` lies, by the index of the larger."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from .bfloat16 import Around, near
 from .case import Case, Layout
+from .double import DoubleDouble
 from .replay import Given, Slots, Stepper, Tensors
 from .rounding import NONE, Arithmetic, Bounded, numpy_dtype
 from .rules import Readings, iterations, pipeline
@@ -36,7 +37,7 @@ START = 1.0
 """So many roundings has the rate that a schedule alone goes on from: it is given rounded, and
 torch's schedules compute the next one from it, where the equation does not look at it."""
 
-BLOCK = 1 << 15
+BLOCK = 1 << 16
 """So many elements are computed at a time: what comes and goes between stays in a cache."""
 
 
@@ -49,6 +50,12 @@ def same(part: Bounded, whole: Bounded) -> Bounded:
     """A part, or a whole of parts, that counts as the array which it is of in what is added up."""
     part.mark, part.terms = whole.mark, whole.terms
     return part
+
+
+def room(part: Bounded, n: int) -> Bounded:
+    """A vector for `n` numbers of which a part is found, in one piece: then its pages are large."""
+    *value, error = np.empty((3 if isinstance(part.value, DoubleDouble) else 2, n))
+    return Bounded(part.arithmetic, part.arithmetic.truth(*value), error)
 
 
 def in_blocks(module: ModuleType) -> ModuleType:
@@ -74,8 +81,7 @@ def in_blocks(module: ModuleType) -> ModuleType:
                     whole[i:] = whole[i:] or [x]
                     continue
                 if not at:
-                    flat = (np.empty_like(y, shape=theta.size) for y in (x.value, x.error))
-                    whole.append(same(Bounded(x.arithmetic, *flat), x))
+                    whole.append(same(room(x, theta.size), x))
                 whole[i].value[part], whole[i].error[part] = x.value, x.error
         shaped = [
             same(x.moved(lambda a: np.reshape(a, theta.shape)), x)

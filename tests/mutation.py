@@ -166,7 +166,7 @@ def report(name: str, *, only_list: bool) -> int:
         sys.stderr.write(f"{name} {n}/{len(tried)}: line {m.line} {what}, {took:.0f} s: {m.now}\n")
     listed = {(s["was"], s["now"]): s["why"] for s in said.get("survivor", [])}
     new = [m for m in lived if (m.was, m.now) not in listed]
-    gone = listed.keys() - {(m.was, m.now) for m in lived}
+    gone = listed.keys() & {(m.was, m.now) for m in tried} - {(m.was, m.now) for m in lived}
     killed = len(tried) - len(lived)
     sys.stdout.write(
         f"{name}: {killed} of {len(tried)} mutants killed ({killed / len(tried):.1%})"

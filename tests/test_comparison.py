@@ -139,11 +139,12 @@ def test_of_one_slot_of_several_tensors_the_furthest_is_named(errors, worst):
     assert [w.tensor for w in found] == ([worst] if worst else [])
 
 
-@pytest.mark.parametrize("run", [free, forced])
-def test_the_first_step_that_leaves_its_bound_is_found_and_what_follows_does_not_count(run):
+@pytest.mark.parametrize(
+    ("run", "mode", "ratio"), [(free, "free-running", 1.5), (forced, "teacher-forced", 18)]
+)
+def test_the_first_wrong_step_is_told_and_what_follows_counts_where_it_was_forced(run, mode, ratio):
     verdict = judge(true(4), run(0.25, 0.5, 0.75, 9.0))
-    assert (verdict.ratio, verdict.divergence.step) == (1.5, 3)
-    assert verdict.divergence.mode == {free: "free-running", forced: "teacher-forced"}[run]
+    assert (verdict.ratio, verdict.divergence.step, verdict.divergence.mode) == (ratio, 3, mode)
 
 
 def test_forced_steps_are_judged_before_a_free_run_and_both_are():
@@ -191,6 +192,7 @@ def test_of_other_ways_to_round_the_first_that_conforms_is_the_last_that_is_aske
 
 def test_a_truth_without_a_bound_is_refused_but_behind_a_wrong_step_and_where_runs_are_lost():
     assert judge(true(3, lost={2, 3}), free(0.75, 0.0, 0.0)).divergence.step == 1
+    assert judge(true(3, lost={2}), forced(0.75, 0.0, 1.0)).ratio == 2
     for may in ({"dtype": "float32"}, {"diverges": True}):
         assert may_be_lost(true(1, **may))
         assert judge(true(3, lost={2}, **may), free(0.5, 9.0, 0.5)) == (1, None)

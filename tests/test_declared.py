@@ -8,8 +8,12 @@ import pytest
 from goldstep.conformance.ask import ask
 from goldstep.conformance.cases import cases
 from goldstep.conformance.implementations import Implementation
+from goldstep.oracle import Arithmetic, Truth, Verdict
 from goldstep.oracle import make as reference
+from goldstep.oracle.declared import coarser, kept_in, misdeclared
+from goldstep.oracle.observe import Seen
 from goldstep.oracle.rounding import numpy_dtype
+from goldstep.oracle.truth import Moment
 
 
 class Coarse:
@@ -49,11 +53,14 @@ class Coarse:
         self.step.load(self.cast(params), self.narrowed(state))
 
 
+def small():
+    return next(c for c in cases("adam") if "recorded-convnet/default/constant" in c.id)
+
+
 def answer(inside, dtype="float64", **given):
     declared = {k: given.pop(k) for k in ("scalar", "state", "compute") if k in given}
     made = Implementation("mine", functools.partial(Coarse, inside, **given), **declared)
-    case = next(c for c in cases("adam") if "recorded-convnet/default/constant" in c.id)
-    return ask(made, case, dtype)
+    return ask(made, small(), dtype)
 
 
 @pytest.mark.parametrize(
@@ -96,5 +103,76 @@ def test_what_is_declared_conforms():
 
 def test_a_mistake_is_no_declaration():
     made = Implementation("mine", functools.partial(reference, meant={"adam": "count-from-two"}))
-    case = next(c for c in cases("adam") if "recorded-convnet/default/constant" in c.id)
-    assert ask(made, case, "float64").matches[0].kind == "trap"
+    assert ask(made, small(), "float64").matches[0].kind == "trap"
+
+
+def test_a_state_that_does_not_show_is_suspected_last_and_of_no_coarse_type():
+    def blind(inside, dtype, **given):
+        made = lambda *args: Coarse(inside, *args, **given).__call__  # noqa: E731
+        return ask(Implementation("mine", made), small(), dtype)
+
+    assert "computes host scalars in float32" in blind("scalar", "float64").verdict
+    assert "its state" not in blind("state", "float32", kept=numpy_dtype("bfloat16")).verdict
+
+
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [
+        (
+            {"dtype": "float64"},
+            [
+                ("compute", "float32", "float32", "float32", "float32", None),
+                ("state", "float32", "float64", "float32", "float64", None),
+                ("scalar", "float32", "float64", "float64", "float32", None),
+            ],
+        ),
+        (
+            {"dtype": "float32", "products": "tf32", "flush": False},
+            [
+                ("state", "float16", "float32", "float16", "float32", "tf32"),
+                ("state", "bfloat16", "float32", "bfloat16", "float32", "tf32"),
+            ],
+        ),
+        (
+            {"dtype": "float64", "scalar": "float32", "state": "float32", "compute": "float32"},
+            [
+                ("products", "tf32", "float32", "float32", "float32", "tf32"),
+                ("products", "bfloat16", "float32", "float32", "float32", "bfloat16"),
+            ],
+        ),
+        ({"dtype": "bfloat16"}, []),
+    ],
+)
+def test_each_coarser_arithmetic_is_coarser_in_one_respect(own, found):
+    arithmetic = Arithmetic(**own)
+    tried = list(coarser(arithmetic))
+    assert [
+        (what, dtype, other.compute, other.state, other.scalar_dtype, other.products)
+        for what, dtype, other in tried
+    ] == found
+    assert {other.dtype for _, _, other in tried} <= {arithmetic.dtype}
+    assert {other.flush for _, _, other in tried} <= {arithmetic.flush}
+
+
+def test_what_was_seen_speaks_for_a_type_or_against_it():
+    coarse, fine = np.array([0.5, 0.25]), np.array([0.5, 0.1])
+    for theta, m in ((coarse, fine), (fine, coarse)):
+        seen = Seen(1, [Moment({"w": theta}, {"w": {"m": m, "t": 3}})], [])
+        assert kept_in("float32", seen, "theta") == (theta is coarse)
+        assert kept_in("float32", seen, None) == (m is coarse)
+        assert kept_in("float32", seen, "")
+
+
+def test_an_arithmetic_that_has_no_bound_explains_nothing_and_the_next_is_asked(monkeypatch):
+    judged = []
+
+    def verdict(truth, *_, **__):
+        judged.append(truth.arithmetic.compute)
+        if len(judged) == 1:
+            raise OverflowError
+        return Verdict(0.5, None)
+
+    monkeypatch.setitem(misdeclared.__globals__, "judge", verdict)
+    (match,) = misdeclared(Truth(small(), Arithmetic("float64")), Seen(0, [], []))
+    assert judged == ["float32", "float64"]
+    assert match.suspicion.name == "computes host scalars in float32, though float64 is declared"

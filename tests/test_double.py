@@ -32,11 +32,13 @@ BASIC = [operator.add, operator.sub, operator.mul, operator.truediv]
 @pytest.mark.parametrize("operation", BASIC)
 @EXAMPLES
 @given(numbers(), numbers())
-def test_an_operation_is_exact_to_102_bits(operation, a, b):
+def test_an_operation_is_exact_to_74_bits_and_a_sum_to_102(operation, a, b):
     assume(operation is not operator.truediv or float(b))
     got, true = exact(operation(a, b)), operation(exact(a), exact(b))
-    added = operation in (operator.add, operator.sub)
-    assert abs(got - true) <= UNIT * (abs(exact(a)) + abs(exact(b)) if added else abs(true))
+    if operation in (operator.add, operator.sub):
+        assert abs(got - true) <= Fraction(2.0**-102) * (abs(exact(a)) + abs(exact(b)))
+    else:
+        assert abs(got - true) <= UNIT * abs(true)
 
 
 @EXAMPLES
@@ -83,35 +85,36 @@ KNOWN = {
 @pytest.mark.parametrize("function", KNOWN)
 @EXAMPLES
 @given(st.data())
-def test_a_function_is_exact_to_90_bits(function, data):
+def test_a_function_is_exact_to_66_bits_and_a_root_to_74(function, data):
     known, least, most = KNOWN[function]
     x = data.draw(numbers(least, most))
     assume(float(x) or function is not np.log)
     got, true = exact(function(x)), Fraction(known(decimal(x)))
     # Near 1 a logarithm is small: then its error is one of its argument.
-    assert abs(got - true) <= Fraction(2.0**-90) * max(abs(true), function is np.log)
+    unit = UNIT if function is np.sqrt else Fraction(2.0**-66)
+    assert abs(got - true) <= unit * max(abs(true), function is np.log)
 
 
 @settings(EXAMPLES, max_examples=40)
 @given(numbers(-40.0, 40.0), numbers(2.0**-10, 40.0))
-def test_angles_are_exact_to_90_bits(x, y):
+def test_angles_are_exact_to_66_bits(x, y):
     c, s = np.cos(x), np.sin(x)
-    assert abs(exact(c * c + s * s) - 1) <= 2.0**-90
+    assert abs(exact(c * c + s * s) - 1) <= 2.0**-66
     close = np.arctan2(s, c) - x
     turns = round(float(close.high) / (2 * math.pi))
-    assert abs(exact(np.cos(close)) - 1) <= 2.0**-90
+    assert abs(exact(np.cos(close)) - 1) <= 2.0**-66
     assert abs(float(close.high) - 2 * math.pi * turns) <= 1e-12
     theta, far = np.arctan2(x, y), np.sqrt(x * x + y * y)
-    assert abs(exact(far * np.sin(theta) - x)) <= 2.0**-80
+    assert abs(exact(far * np.sin(theta) - x)) <= 2.0**-60
     np.testing.assert_allclose([c.high, s.high], [np.cos(x.high), np.sin(x.high)], atol=1e-14)
 
 
 @EXAMPLES
 @given(numbers(2.0**-10, 2.0**10), st.integers(-6, 6), st.floats(-3, 3))
-def test_a_power_is_exact_to_90_bits(x, n, y):
-    assert abs(exact(x**n) / exact(x) ** n - 1) <= 2.0**-90
+def test_a_power_is_exact_to_66_bits(x, n, y):
+    assert abs(exact(x**n) / exact(x) ** n - 1) <= 2.0**-66
     true = Fraction(PRECISE.exp(PRECISE.multiply(Decimal(y), PRECISE.ln(decimal(x)))))
-    assert abs(exact(x**y) / true - 1) <= 2.0**-90
+    assert abs(exact(x**y) / true - 1) <= 2.0**-66
 
 
 def test_sums_products_and_extremes_go_over_any_axes():
@@ -133,7 +136,7 @@ def test_a_product_of_matrices_is_the_sum_of_products():
     a, b = (DoubleDouble(random.normal(size=s), 1e-18 * random.normal(size=s)) for s in ((2, 3), 3))
     for i, got in enumerate(a @ b):
         true = sum(exact(a[i, k]) * exact(b[k]) for k in range(3))
-        assert abs(exact(got) - true) <= 2.0**-98
+        assert abs(exact(got) - true) <= 2.0**-70
     assert (b @ a.T).shape == (2,)
 
 
@@ -157,10 +160,10 @@ def test_only_zero_is_false():
     assert not DoubleDouble(0.0)
 
 
-def test_what_is_no_number_has_no_low_part():
+def test_what_is_no_number_stays_none():
     x = DoubleDouble(np.array([0.0, 1.0])) / DoubleDouble(np.array([0.0, 0.0]))
     assert not np.isfinite(x).any()
-    assert not x.low.any()
+    assert not np.isfinite(0.0 * x - 1.0).any()
     huge = DoubleDouble(np.array([2.0**1000])) * 0.25
     assert huge.high[0] == 2.0**998
     assert not np.isfinite((DoubleDouble(2.0**1023) * 4).high)

@@ -153,13 +153,27 @@ def test_the_state_of_tensors_side_by_side_is_joined_as_they_are():
     assert list(joined_state(found, part)["a+b"]) == ["v", "prod", "t"]
 
 
-def test_one_number_for_the_whole_model_is_read_of_each_tensor():
-    joined = joined_state(truth("prodigy"), make("prodigy", {}, arrays()).state())["a+b"]
-    assert joined["d"].shape == (2,)
+def test_numbers_of_several_tensors_are_read_here_wherever_the_arrays_stay():
+    state = make("prodigy", {}, arrays()).state()
+    joined = joined_state(truth("prodigy"), state, array_api_strict)["a+b"]
     assert joined["m"].shape == (8,)
+    assert not isinstance(joined["m"], np.ndarray)
+    for number in ("d", "t"):
+        assert joined[number].shape == (2,)
+        assert isinstance(joined[number], np.ndarray)
     alone = truth("prodigy", shapes=MATRIX)
     state = make("prodigy", {}, arrays(shapes=MATRIX)).state()
     assert joined_state(alone, state)["b"]["d"].shape == ()
+
+
+@pytest.mark.parametrize(("shown", "hidden"), [("ab", "cd"), ("cd", "ab")])
+def test_a_slot_of_some_tensors_alone_breaks_the_contract(shown, hidden):
+    shapes = dict.fromkeys("abcd", (2,))
+    state = make("adam", {}, arrays(shapes=shapes)).state()
+    for name in hidden:
+        del state[name]["v"]
+    with pytest.raises(ContractError, match=f"'v' for '{shown[0]}', and not for '{hidden[0]}'"):
+        joined_state(truth(shapes=shapes), state)
 
 
 def test_the_state_that_is_seen_is_not_what_the_next_step_writes_to():

@@ -1,4 +1,7 @@
-"""optax as it ships, compiled by JAX, with its hyper-parameters as arguments."""
+"""optax as it ships, compiled by JAX, with its hyper-parameters as arguments.
+
+With JAX_DISABLE_JIT=1 nothing is compiled.
+"""
 
 import functools
 import inspect
@@ -178,6 +181,11 @@ QUICK = {"xla_backend_optimization_level": 0}
 QUICKER = QUICK | {"xla_cpu_use_fusion_emitters": False}
 
 
+def taken(arrays):
+    """What a step is given, in arrays of JAX: uncompiled, NumPy would compute with its own."""
+    return jax.tree.map(jnp.array, arrays) if jax.config.jax_disable_jit else arrays
+
+
 def chained(rule, hyper):
     """The chain that a pipeline is in optax."""
     chain, at, schedule = rule.partition("@")
@@ -241,7 +249,8 @@ class Step:
     def __init__(self, rule, hyper, params):
         if rule.startswith("lookahead"):
             params = optax.LookaheadParams.init_synced(params)
-        self.params, self.held = params, chained(rule, hyper).init(params)
+        self.params = taken(params)
+        self.held = chained(rule, hyper).init(self.params)
         if self.kept(rule):
             self.places, self.tree = places(rule, tuple(hyper.items()), tuple(params))
         self.lying = TURNED.get(rule, set())
@@ -257,7 +266,7 @@ class Step:
     def __call__(self, grads, lr=None):
         if lr is not None:
             self.hyper["lr"] = lr
-        self.params, self.held = self.step(self.hyper, self.params, self.held, grads)
+        self.params, self.held = self.step(self.hyper, self.params, self.held, taken(grads))
         fast = getattr(self.params, "fast", self.params)
         return {name: np.array(x) for name, x in fast.items()}
 
@@ -284,7 +293,7 @@ class Step:
                 x = self.turned(name, slot, state[name][slot]) if slot != "t" else state[name][slot]
                 for i in indices:
                     leaves[i] = np.int32(x) if slot == "t" else x
-        self.params, self.held = params, self.tree.unflatten(leaves)
+        self.params, self.held = taken(params), self.tree.unflatten(taken(leaves))
 
 
 def make(rule, hyper, params):
