@@ -109,6 +109,7 @@ def test_in_its_parts_an_arithmetic_rounds_one_thing_each():
 
 def test_what_is_coarser_is_off_by_its_unit_or_whole_where_it_is_small():
     x, small = np.array([0.1, 0.5]), 1.001 * 2.0**-130
+    assert not FLOAT32.tensor(x).error.any()
     coarse = Arithmetic("float32", compute="bfloat16")
     assert np.allclose(coarse.tensor(x).error, [0.1 * 2.0**-8, 0], 1e-6)
     assert coarse.tensor(np.array([small])).error >= small
