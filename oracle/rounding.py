@@ -64,6 +64,13 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
     return found
 
 
+def smallest(dtype: str, *, flush: bool) -> float:
+    """The most that a type loses of numbers that are not normal: all of one, or half their distance,
+    but no less than float64 has.
+    """
+    return TINY[dtype] if flush else max(TINY[dtype] * UNIT[dtype], 2.0**-1074)
+
+
 def narrow(dtype: str) -> bool:
     """Whether a type is too coarse for a run: after a few steps nothing is sure of it but that each
     step is right.
@@ -380,7 +387,7 @@ class Arithmetic:
         self.unit, self.scalar_unit = UNIT[self.compute] + own, UNIT[self.scalar_dtype] + own
         # What is not flushed is still rounded, by half the distance of the smallest numbers.
         self.tiny, self.scalar_tiny = (
-            TINY[d] * (1 if flush else UNIT[d]) for d in (self.compute, self.scalar_dtype)
+            smallest(d, flush=flush) for d in (self.compute, self.scalar_dtype)
         )
         # Of a host scalar, what the truth holds with 11 bits to spare is no rounded number.
         self.exact = max(UNIT[self.scalar_dtype], 2048 * own)
@@ -413,9 +420,7 @@ class Arithmetic:
         if UNIT[dtype] <= UNIT[self.compute] or not self.unit:
             return x
         most = size(x.value) + x.error
-        own = UNIT[dtype] * most + np.minimum(
-            most, TINY[dtype] * (1 if self.flush else UNIT[dtype])
-        )
+        own = UNIT[dtype] * most + np.minimum(most, smallest(dtype, flush=self.flush))
         return Bounded(self, x.value, x.error + own)
 
     def long(self) -> "Arithmetic":

@@ -140,3 +140,32 @@ def test_at_its_edge_a_bound_is_there():
     assert FLOAT32.sum(off).shape == FLOAT32.mean(off).shape == FLOAT32.prod(off).shape == ()
     either = Bounded(FLOAT32, np.array([1e-9]), np.array([1.0]))
     assert LIMIT * FLOAT32.sign(either).error == 2
+
+
+def test_what_is_stored_in_a_coarser_type_may_be_flushed_or_rounded_there():
+    small = np.array([2.0**-130])
+    for flush, lost in ((True, 2.0**-130), (False, 2.0**-134)):
+        own = Arithmetic("float32", flush=flush)
+        kept = own.stored(Bounded(own, small, np.zeros(1)), "bfloat16")
+        assert kept.error == 2.0**-138 + lost
+
+
+@pytest.mark.parametrize("dtype", UNIT)
+def test_no_type_rounds_its_smallest_numbers_without_an_error(dtype):
+    own = Arithmetic(dtype, flush=False)
+    assert 0 < own.tiny <= float(ml_dtypes.finfo(dtype).smallest_subnormal)
+    assert own.scalar_tiny > 0
+
+
+def test_an_angle_beside_half_a_turn_is_any():
+    y = Bounded(FLOAT32, np.zeros(2), np.array([0.0, 1e-9]))
+    x = Bounded(FLOAT32, np.array([-0.5, -0.5]), np.array([0.0, 0.0]))
+    error = FLOAT32.atan2(y, x).error
+    assert error[0] < 1e-6
+    assert error[1] >= 2 * np.pi
+
+
+def test_axes_are_those_of_the_standard_where_none_are_named():
+    x = FLOAT32.tensor(np.ones((2, 3)))
+    assert FLOAT32.max(x).shape == FLOAT32.min(x).shape == ()
+    assert FLOAT32.expand_dims(x).shape == (1, 2, 3)
