@@ -65,8 +65,8 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
 
 
 def smallest(dtype: str, *, flush: bool) -> float:
-    """The most that a type loses of numbers that are not normal: all of one, or half their distance,
-    but no less than float64 has.
+    """The most that is lost of a number below the normal ones: all of it, or half the distance to
+    the next, which of float64 is no float64 itself.
     """
     return TINY[dtype] if flush else max(TINY[dtype] * UNIT[dtype], 2.0**-1074)
 
