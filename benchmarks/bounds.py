@@ -29,8 +29,8 @@ def rows(*, quick: bool) -> Iterator[dict[str, object]]:
     random, n = np.random.default_rng(0), 100_000 if quick else 1_000_000
     for name in RULES:
         rule = module(name)
-        hyper, (theta, g) = rule.Hyper(), random.normal(size=(2, n))
-        theta, state = rule.update(theta, g, rule.init(theta, hyper), hyper)
+        hyper, (theta, first, g) = rule.Hyper(), random.normal(size=(3, n))
+        theta, state = rule.update(theta, first, rule.init(theta, hyper), hyper)
         for dtype in ("float32", "float64"):
             own = Arithmetic(dtype).long()
 

@@ -1,8 +1,9 @@
 """Matrix iterations, beside their products alone
 
 The time of an iteration on a square matrix, and the part of it that its products of matrices would
-take by themselves: as many as it was seen to take, of the same shapes, in the same type. The rate
-is that of those products. Iterations that decompose a matrix are left out: LAPACK has their time.
+take by themselves: as many as it was seen to take, in the same type, and of a matrix with its own
+transpose, which NumPy computes by half, where it takes such. The rate counts each as a whole
+product. Iterations that decompose a matrix are left out: LAPACK has their time.
 """
 
 import math
@@ -25,17 +26,17 @@ SIZES, ON_A_DEVICE = (64, 128, 256, 512, 1024, 2048), (64, 512, 2048, 4096, 8192
 
 
 class Counted(np.ndarray):
-    """A matrix whose products are counted."""
+    """A matrix of whose products is noted whether they are with its own transpose."""
 
-    products: list[tuple[int, int, int]] = []  # noqa: RUF012 - they are those of one call
+    products: list[bool] = []  # noqa: RUF012 - they are those of one call
 
     def __matmul__(self, other: Any) -> Any:
-        self.products.append((*self.shape, other.shape[-1]))
+        self.products.append(np.shares_memory(self, other) and self.strides != other.strides)
         return (np.asarray(self) @ np.asarray(other)).view(Counted)
 
 
-def counted(call: Callable[..., Any], given: dict[str, Any]) -> list[tuple[int, int, int]]:
-    """The shapes of the products that a call takes."""
+def counted(call: Callable[..., Any], given: dict[str, Any]) -> list[bool]:
+    """The products that a call takes, as `Counted` notes them."""
     Counted.products.clear()
     call(**{k: x.view(Counted) for k, x in given.items()})
     return list(Counted.products)
@@ -51,15 +52,15 @@ def rows(*, quick: bool, place: Place | None = None) -> Iterator[dict[str, objec
                 random = np.random.default_rng(0)
                 given = arguments(name, random, random.standard_normal((n, n)) / math.sqrt(n))
                 given = {k: x.astype(dtype) for k, x in given.items()}
-                many = len(counted(call, given))
+                taken = counted(call, given)
                 if place:
                     given = {k: place.array(x) for k, x in given.items()}
                 # Numbers of the size that iterations have: none of the products is of denormals.
                 unit = next(iter(given.values())) / n
 
-                def alone(unit: Any = unit, many: int = many) -> None:
-                    for _ in range(many):
-                        unit @ unit
+                def alone(unit: Any = unit, taken: Any = taken) -> None:
+                    for own in taken:
+                        unit @ (unit.mT if own else unit)
 
                 def whole(call: Any = call, given: Any = given) -> Any:
                     return call(**given)
@@ -70,8 +71,8 @@ def rows(*, quick: bool, place: Place | None = None) -> Iterator[dict[str, objec
                     "iteration": name,
                     "n": n,
                     "dtype": dtype,
-                    "products": many,
+                    "products": len(taken),
                     "ms": f"{1e3 * all_:.3g}",
                     "share of its products": f"{products / all_:.0%}",
-                    "Gflop/s": f"{2 * n**3 * many / products / 1e9:.3g}",
+                    "Gflop/s": f"{2 * n**3 * len(taken) / products / 1e9:.3g}",
                 }

@@ -1,8 +1,9 @@
 """The conformance suite
 
 `pytest conformance --impl=...`, each time in a process of its own: with every truth to compute, and
-with all of them kept from before; on one core, and on all that there are. The first verdict is the
-first dot on the terminal. What importing the library alone takes is in every time.
+with all of them kept from before; on one core, and on all that there are, which JAX's threads do not let
+share. The first verdict is the first dot on the terminal. What importing the library alone takes is
+in every time.
 """
 
 import os
@@ -49,7 +50,9 @@ def rows(*, quick: bool) -> Iterator[dict[str, object]]:
     for name in ["torch"] if quick else LIBRARIES:
         only = ["--rule=sgd", "--rule=adam"] if quick else []
         asks = ["-m", "pytest", "conformance", f"--impl={name}", "-q", "-p", "no:cacheprovider"]
-        for cores in [every[:1], every] if len(every) > 1 else [every]:
+        if (known := ROOT / "conformance/ledgers" / f"{name}.toml").exists():
+            asks.append(f"--xfail={known}")
+        for cores in [every[:1], every] if len(every) > 1 and name == "torch" else [every]:
             with tempfile.TemporaryDirectory() as cache:
                 alone = seconds(["-c", LIBRARIES[name]], cache, cores)[1]
                 for state in ("empty", "full"):
