@@ -1,9 +1,8 @@
 """The conformance suite
 
-`pytest conformance --impl=...`, each time in a process of its own: with every truth to compute, and
-with all of them kept from before; on one core, and on all that there are, which JAX's threads do not let
-share. The first verdict is the first dot on the terminal. What importing the library alone takes is
-in every time.
+`pytest conformance --impl=torch`, each time in a process of its own: with every truth to compute,
+and with all of them kept from before; on one core, and on all that there are. The first verdict is
+the first dot on the terminal. What importing the library alone takes is in every time.
 """
 
 import os
@@ -16,10 +15,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LIBRARIES = {
-    "torch": "import torch, torch._dynamo",  # as its first optimizer does
-    "optax": "import optax, optax.contrib",
-}
+LIBRARY = "import torch, torch._dynamo"  # as its first optimizer does
 
 
 def seconds(command: list[str], cache: str, cores: Collection[int]) -> tuple[float, float, float]:
@@ -47,22 +43,18 @@ def seconds(command: list[str], cache: str, cores: Collection[int]) -> tuple[flo
 
 def rows(*, quick: bool) -> Iterator[dict[str, object]]:
     every = sorted(os.sched_getaffinity(0))
-    for name in ["torch"] if quick else LIBRARIES:
-        only = ["--rule=sgd", "--rule=adam"] if quick else []
-        asks = ["-m", "pytest", "conformance", f"--impl={name}", "-q", "-p", "no:cacheprovider"]
-        if (known := ROOT / "conformance/ledgers" / f"{name}.toml").exists():
-            asks.append(f"--xfail={known}")
-        for cores in [every[:1], every] if len(every) > 1 and name == "torch" else [every]:
-            with tempfile.TemporaryDirectory() as cache:
-                alone = seconds(["-c", LIBRARIES[name]], cache, cores)[1]
-                for state in ("empty", "full"):
-                    first, total, spent = seconds([*asks, *only], cache, cores)
-                    yield {
-                        "suite": name,
-                        "cores": len(cores),
-                        "cache": state,
-                        "library, s": f"{alone:.1f}",
-                        "first verdict, s": f"{first:.1f}",
-                        "all, s": f"{total:.1f}",
-                        "of processors, s": f"{spent:.1f}",
-                    }
+    asks = ["-m", "pytest", "conformance", "--impl=torch", "-q", "-p", "no:cacheprovider"]
+    asks += ["--rule=sgd", "--rule=adam"] if quick else []
+    for cores in [every[:1], every] if len(every) > 1 else [every]:
+        with tempfile.TemporaryDirectory() as cache:
+            alone = seconds(["-c", LIBRARY], cache, cores)[1]
+            for state in ("empty", "full"):
+                first, total, spent = seconds(asks, cache, cores)
+                yield {
+                    "cores": len(cores),
+                    "cache": state,
+                    "library, s": f"{alone:.1f}",
+                    "first verdict, s": f"{first:.1f}",
+                    "all, s": f"{total:.1f}",
+                    "of processors, s": f"{spent:.1f}",
+                }
