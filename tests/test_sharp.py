@@ -169,3 +169,26 @@ def test_axes_are_those_of_the_standard_where_none_are_named():
     x = FLOAT32.tensor(np.ones((2, 3)))
     assert FLOAT32.max(x).shape == FLOAT32.min(x).shape == ()
     assert FLOAT32.expand_dims(x).shape == (1, 2, 3)
+
+
+def test_an_exponent_of_the_host_is_rounded_where_it_meets_a_tensor():
+    own = Arithmetic("float32", "float64")
+    x = own.tensor(np.array([2.0**20])) ** own.scalar(0.8)
+    assert x.error > 10 * own.unit * x.value  # 0.8 is off by its rounding, times log 2^20
+    y = own.tensor(np.array([2.0**20])) ** own.scalar(0.75)
+    assert y.error < 3 * own.unit * y.value
+
+
+def test_a_small_number_among_many_is_flushed_as_it_is_alone():
+    x = np.ones(1 << 11)
+    x[0] = 2.0**-125
+    halves = FLOAT32.tensor(x) * 0.25
+    assert halves.error[0] >= 2.0**-127
+    assert halves.error[1] < 2.0**-25
+    assert (FLOAT32.tensor(x[:1]) * 0.25).error[0] == halves.error[0]
+
+
+def test_what_is_not_declared_is_of_the_type_of_the_tensors():
+    assert Arithmetic("float32").iteration == Arithmetic("float32").compute == "float32"
+    coarse = Arithmetic("float32", iteration="bfloat16", compute="float16", state="bfloat16")
+    assert (coarse.iteration, coarse.compute, coarse.state) == ("bfloat16", "float16", "bfloat16")
