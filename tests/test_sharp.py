@@ -192,3 +192,7 @@ def test_what_is_not_declared_is_of_the_type_of_the_tensors():
     assert Arithmetic("float32").iteration == Arithmetic("float32").compute == "float32"
     coarse = Arithmetic("float32", iteration="bfloat16", compute="float16", state="bfloat16")
     assert (coarse.iteration, coarse.compute, coarse.state) == ("bfloat16", "float16", "bfloat16")
+
+
+def test_at_its_top_a_wave_is_flat():
+    assert 0.0049 < FLOAT32.cos(Bounded(FLOAT32, np.zeros(1), np.array([0.1]))).error < 0.0051
