@@ -28,6 +28,9 @@ DTYPES = ("float64", "float32")
 EVERY = (*DTYPES, "bfloat16", "float16")
 """The types in which it can be asked, the finest first."""
 
+DECLARED = ("dtypes", "scalar", "compute", "state", "products", "iteration", "capabilities")
+"""What may be declared on the command line, beside what an adapter does."""
+
 DOORS = {"torch": "Class", "optax": "Factory"}
 """What wraps a class or factory of each kind that has no adapter, in `adapters/_<kind>.py`."""
 CAPABILITIES = {
@@ -76,6 +79,8 @@ class Implementation:
     """Which of `CAPABILITIES` it has; docs/implementers.md says what each one takes."""
     notes: Collection[str] = ()
     """What the report says of it beside its name: how its hyper-parameters were mapped."""
+    adapter: bool = True
+    """Whether there is an adapter: else a class or factory is asked as it is."""
     place: Place | None = None
     """Where it is asked, if not with arrays of NumPy. `make` takes and gives those even so."""
     there: Make | None = None
@@ -110,6 +115,10 @@ class Implementation:
         )
         more = {"compute": compute, "state": state, "products": products}
         return Arithmetic(dtype, scalar, self.iteration, **more, flush=self.flush)
+
+    def breach(self) -> str:
+        """What is broken if the contract is."""
+        return "your adapter is broken" if self.adapter else "it breaks the contract"
 
     def claim(self, rule: str) -> str:
         """What it claims to conform to, in words: `adam`, or `epsilon-hat`."""
@@ -153,6 +162,22 @@ def claiming(made: Implementation, dialects: Mapping[str, str]) -> Implementatio
     return claimed
 
 
+def declaring(made: Implementation, said: Collection[str]) -> Implementation:
+    """The same, declaring what is said as NAME=VALUE. Raises UnusableError."""
+    found: dict[str, Any] = {}
+    for one in said:
+        name, _, value = one.partition("=")
+        if name not in DECLARED or not value:
+            msg = f"--declare={one}: say one of {', '.join(DECLARED)}, as in scalar=float32"
+            raise UnusableError(msg)
+        found[name] = [*getattr(made, name), value] if name == "capabilities" else value
+        if name == "dtypes":
+            found[name] = value.split(",")
+    again = dataclasses.replace(made, **found)
+    _check(again)
+    return again
+
+
 def at(made: Implementation, name: str) -> Implementation:
     """The same, asked with the arrays of `--xp=NAME`. Raises UnusableError."""
     if made.name.startswith("cmd:"):
@@ -191,7 +216,8 @@ def _without_adapter(door: str, text: str, name: str, rules: Collection[str]) ->
         raise UnusableError(msg)
     found = getattr(_import(module, name), attribute, None)
     if not callable(found):
-        msg = f"--impl={name}: module {module} has no class or function {attribute}"
+        what = "" if found is None else f", but a {type(found).__name__} of that name"
+        msg = f"--impl={name}: module {module} has no class or function {attribute}{what}"
         raise UnusableError(msg)
     return wrapped(door, text, found, next(iter(rules)))
 
@@ -212,7 +238,7 @@ def _find(name: str) -> Any:
         return _import(f"goldstep.conformance.adapters.{name}", name)
     for entry in importlib.metadata.entry_points(group=GROUP):
         if entry.name == name:
-            return entry.load()
+            module, attribute = entry.module, entry.attr
     found = _import(module, name)
     if not attribute:
         return found
@@ -236,6 +262,9 @@ def _import(module: str, name: str) -> Any:
         extra = f" (pip install 'goldstep[{name}]')" if name in shipped else ""
         msg = f"--impl={name}: {error.name} is not installed{extra}"
         raise UnusableError(msg) from error
+    except Exception as error:
+        msg = f"--impl={name}: importing {module} raises {type(error).__name__}: {error}"
+        raise UnusableError(msg) from error
 
 
 def _types(*said: str | Mapping[str, str] | None) -> list[str | None]:
@@ -245,6 +274,10 @@ def _types(*said: str | Mapping[str, str] | None) -> list[str | None]:
 
 def _check(made: Implementation) -> None:
     """Raise UnusableError if an adapter declares what cannot be."""
+    for what in ("dtypes", "capabilities"):
+        if isinstance(said := getattr(made, what), str):
+            msg = f"--impl={made.name} declares {what} = {said!r}: write {what} = [{said!r}]"
+            raise UnusableError(msg)
     for rule, dialect in made.dialects.items():
         try:
             known = [name for name, said in readings(rule).items() if "seen" not in said]

@@ -5,6 +5,7 @@ import fnmatch
 import gc
 import itertools
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,15 @@ from goldstep.oracle import ContractError
 from . import cores, ledger, trajectories
 from .ask import Memory
 from .cases import asked, rules, worth
-from .implementations import EVERY, Implementation, UnusableError, at, claiming, implementation
+from .implementations import (
+    EVERY,
+    Implementation,
+    UnusableError,
+    at,
+    claiming,
+    declaring,
+    implementation,
+)
 from .ledger import Entry, LedgerError
 from .report import WRITERS, badge, report, summary, write
 from .whole import checks
@@ -56,6 +65,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="RULE=NAME",
         help="claim a dialect, as in adam=epsilon-hat, beside what the adapter claims",
+    )
+    group.addoption(
+        "--declare",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="declare what an adapter may, as in scalar=float32 or dtypes=float32,bfloat16",
     )
     group.addoption(
         "--xp",
@@ -101,6 +117,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         rules, claims = config.option.rule, dict(_claim(c) for c in config.option.dialect)
         made = [implementation(name, rules) for name in config.option.impl]
+        made = [declaring(one, config.option.declare) for one in made]
         made = [at(one, config.option.xp) if config.option.xp else one for one in made]
         config.stash[ASKED] = [claiming(one, claims) for one in made]
         trajectories.names()
@@ -141,6 +158,17 @@ def program(config: pytest.Config) -> str:
     """The command that was given, without its options."""
     packaged = config.inipath == Path(__file__).parent / "pytest.ini"
     return "python -m goldstep.conformance" if packaged else "pytest conformance"
+
+
+def repeated(config: pytest.Config, made: Implementation, case: str) -> str:
+    """The command that asks one case again."""
+    options = [f"--impl={made.name}"]
+    options += [] if made.adapter else [f"--rule={case.partition('/')[0]}"]
+    options += [f"--dialect={claim}" for claim in config.option.dialect]
+    options += [f"--declare={one}" for one in config.option.declare]
+    options += [f"--xp={made.place.name}"] if made.place else []
+    said = (option.partition("=") for option in [*options, f"--case={case}"])
+    return " ".join([program(config), *(f"{k}={shlex.quote(v)}" for k, _, v in said)])
 
 
 def _wanted(name: str, globs: list[str]) -> bool:
@@ -305,9 +333,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Ite
         rows = [json.loads(str(v)) for name, v in test.user_properties if name == PROPERTY]
         row = rows[0] if rows else {}
         key = (row.get("implementation"), row.get("rule"), row.get("verdict") or row.get("message"))
-        causes.setdefault(key if rows else test.nodeid, test)
-    if failed:
-        stats["failed"] = list(causes.values())
+        causes.setdefault((bool(row.get("check")), key if rows else test.nodeid), test)
+    if failed:  # a step that is wrong says more than a whole of such steps
+        stats["failed"] = [causes[key] for key in sorted(causes, key=lambda key: key[0])]
     try:
         yield
     finally:
