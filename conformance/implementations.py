@@ -45,7 +45,7 @@ CAPABILITIES = {
 """What an implementation may be able to do, and what is not tested if it is not."""
 
 
-class UnusableError(Exception):
+class UnusableError(ValueError):
     """An implementation that cannot be found, imported or used; the message says what to do."""
 
 
