@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +136,9 @@ def implementation(name: str, rules: Collection[str] = ()) -> Implementation:
     `optax:pkg.mod.factory`, which is then the one of `rules`; or `cmd:PROGRAM`, in any language.
     Raises UnusableError.
     """
+    if not name or name.endswith(":"):
+        msg = f"--impl={name}: say what to judge, as in --impl=torch or --impl=torch:mylib.AdamW"
+        raise UnusableError(msg)
     door, _, rest = name.partition(":")
     if door == "cmd":
         return declared(Program(rest), name)
@@ -147,6 +151,8 @@ def declared(found: Any, name: str) -> Implementation:
     """What an adapter, of whatever kind, declares of itself. Raises UnusableError."""
     if not callable(getattr(found, "make", None)):
         msg = f"--impl={name}: {found!r} has no function make(rule, hyper, params)"
+        if isinstance(found, type):
+            msg += f"; a class needs none, as --impl=torch:{name.replace(':', '.')}"
         raise UnusableError(msg)
     fields = Implementation.__dataclass_fields__.keys() - {"place", "there"}
     said = {k: getattr(found, k) for k in fields if hasattr(found, k)}
@@ -249,15 +255,28 @@ def _find(name: str) -> Any:
 
 
 def _import(module: str, name: str) -> Any:
+    if "/" in module or module.endswith(".py"):
+        msg = (
+            f"--impl={name}: give a module by its name, as --impl={Path(module).stem}, with its "
+            "folder on the Python path"
+        )
+        raise UnusableError(msg)
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         shipped = sorted(path.stem for path in ADAPTERS.glob("[!_]*.py"))
         if error.name == module or module.startswith(f"{error.name}."):
             msg = (
-                f"--impl={name}: there is no such module, nor an adapter of that name. Shipped are "
-                f"{', '.join(shipped)}; docs/implementers.md shows how to write one"
+                f"--impl={name}: there is no such module on the Python path, nor an adapter of "
+                f"that name. Shipped are {', '.join(shipped)}; docs/implementers.md shows how to "
+                "write one"
             )
+            holder, _, attribute = module.rpartition(".")
+            if hasattr(sys.modules.get(holder), attribute):
+                msg = (
+                    f"--impl={name}: {attribute} is no module but in {holder}: if it has a make, "
+                    f"--impl={holder}:{attribute}; if it is a class, --impl=torch:{module}"
+                )
             raise UnusableError(msg) from error
         extra = f" (pip install 'goldstep[{name}]')" if name in shipped else ""
         msg = f"--impl={name}: {error.name} is not installed{extra}"

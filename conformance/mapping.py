@@ -94,6 +94,7 @@ def parse(text: str) -> tuple[str, dict[str, ast.expr]]:
     >>> path, {name: ast.unparse(value) for name, value in said.items()}
     ('mylib.SGD', {'mu': 'momentum', 'nesterov': 'True'})
     """
+    text = re.sub(r"^([\w.]+):(?=\w)", r"\1.", text)  # as entry points are written
     try:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:

@@ -104,7 +104,7 @@ def checks(made: Implementation, rule: str) -> Iterator[str]:
     stages = pipeline(rule)
     if stages.given or stages.gram or stages.alone:
         return
-    apart = stages.scope != "model"
+    apart = all(stage.spec["scope"] != "model" for stage in stages.stages)
     able = set(made.capabilities)
     if not stages.stages:  # a schedule alone has nothing but a count
         yield from {"saves"} & able

@@ -337,6 +337,26 @@ def test_a_module_that_cannot_be_imported_says_why(tmp_path, monkeypatch):
             implementation(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "say what to judge"),
+        ("cmd:", "say what to judge"),
+        ("torch:", "say what to judge"),
+        ("./mylib.py", "give a module by its name, as --impl=mylib, with its folder on the Python"),
+        ("json:JSONDecoder", "no function make.*; a class needs none, as --impl=torch:json.JSOND"),
+        ("json.JSONDecoder", "no module but in json: .* if it is a class, --impl=torch:json.JSOND"),
+    ],
+)
+def test_what_is_no_adapter_says_what_would_be(name, says):
+    with pytest.raises(UnusableError, match=says):
+        implementation(name)
+
+
+def test_a_class_may_be_written_as_an_entry_point_is():
+    assert parse("mylib.optim:Adam(eps=1e-8)")[0] == "mylib.optim.Adam"
+
+
 def test_a_package_can_register_its_adapter_under_a_name(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     adapter = "version = '2.0'\n\ndef make(rule, hyper, params):\n    raise NotImplementedError\n"

@@ -51,6 +51,12 @@ def found(make, rule, name):
     return wrong(declared(Adapter(make), "mine"), rule, name)
 
 
+def test_what_couples_all_parameters_is_not_asked_of_each_apart():
+    made = declared(Adapter(Whole), "mine")
+    for rule in ("clip_by_global_norm+adam", "clip_by_global_norm+lamb"):
+        assert not {"groups", "mixed"} & {*checks(made, rule)}
+
+
 @pytest.mark.parametrize("rule", ["adamw", "muon", "l2+adam"])
 def test_what_is_right_passes_every_check(rule):
     made = declared(Adapter(Whole), "mine")
