@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import importlib.metadata
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,6 +182,19 @@ def declaring(made: Implementation, said: Collection[str]) -> Implementation:
     again = dataclasses.replace(made, **found)
     _check(again)
     return again
+
+
+def only(made: Sequence[Implementation], dtypes: Sequence[str]) -> list[Implementation]:
+    """The same, in these of their types. Raises UnusableError if none has any of them."""
+    types = [[d for d in EVERY if d in one.dtypes and d in dtypes] for one in made]
+    if not any(types):
+        one, said = made[0], ",".join(dtypes)
+        msg = (
+            f"--dtype={said}: --impl={one.name} declares {', '.join(one.dtypes)}; if it takes "
+            f"other types, --declare=dtypes={said}"
+        )
+        raise UnusableError(msg)
+    return [dataclasses.replace(one, dtypes=own) for one, own in zip(made, types, strict=True)]
 
 
 def at(made: Implementation, name: str) -> Implementation:

@@ -115,6 +115,8 @@ def _explained(truth: Truth, d: Divergence, matches: Sequence[Match]) -> Iterato
     if best.kind not in {"trap", "dialect"}:
         what = best.name
     yield row("matches", f"{what}: {best.suspicion.says}" if best.suspicion.says else what)
+    if best.kind == "dialect" and best.explains:
+        yield row("", f"If it is meant, claim it: --dialect={best.rule}={best.name}")
     if not best.explains:
         share = f"{best.ratio:.3g} times the bound is left of {d.wrong[0].ratio:.3g}"
         yield row("", f"but not all of it: {share}")

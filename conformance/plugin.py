@@ -26,6 +26,7 @@ from .implementations import (
     claiming,
     declaring,
     implementation,
+    only,
 )
 from .ledger import Entry, LedgerError
 from .report import WRITERS, badge, report, summary, write
@@ -125,6 +126,7 @@ def pytest_configure(config: pytest.Config) -> None:
         claims = dict(_claim(c) for c in config.option.dialect)
         made = [implementation(name, config.option.rule) for name in config.option.impl]
         made = [declaring(one, config.option.declare) for one in made]
+        made = only(made, config.option.dtype or EVERY)
         made = [at(one, config.option.xp) if config.option.xp else one for one in made]
         config.stash[ASKED] = [claiming(one, claims) for one in made]
         trajectories.names()
@@ -202,8 +204,7 @@ def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[st
         ]
     for made in config.stash[ASKED]:
         for rule in wanted:
-            dtypes = [d for d in EVERY if d in made.dtypes and _wanted(d, config.option.dtype)]
-            yield made, rule, [d for d in dtypes if made.offers(rule, d)]
+            yield made, rule, [d for d in EVERY if d in made.dtypes and made.offers(rule, d)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

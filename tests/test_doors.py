@@ -14,7 +14,7 @@ import pytest
 from goldstep import conformance
 from goldstep.conformance.ask import Memory, ask, broken, wrong
 from goldstep.conformance.cases import asked
-from goldstep.conformance.implementations import UnusableError, declaring, implementation
+from goldstep.conformance.implementations import UnusableError, declaring, implementation, only
 from goldstep.conformance.mapping import MappingError, mapped, parse, placed
 from goldstep.conformance.process import Program
 
@@ -187,6 +187,13 @@ def test_more_can_be_declared_without_an_adapter(taken):
             declaring(made, [said])
 
 
+def test_only_the_types_that_are_wanted_are_asked_also_of_the_whole(taken):
+    made = taken(AUTHOR)
+    assert only([made], ["float32"])[0].dtypes == ["float32"]
+    with pytest.raises(UnusableError, match=r"declares float64, float32; .* --declare=dtypes=bfl"):
+        only([made], ["bfloat16"])
+
+
 def test_a_part_that_is_computed_in_float32_is_suspected(taken):
     coarse = AUTHOR.replace("root = (", "root = (1 + 1e-8) * (")
     (case,) = (c for c in asked("adamw", ()) if c.id == "adamw/designed-ties/dyadic/constant")
@@ -246,7 +253,8 @@ def test_a_dialect_is_claimed_on_the_command_line(judge):
     code, output = judge({}, *options)
     assert code == 1
     assert "conforms to dialect rate-outside, claims heavy_ball" in output
-    code, output = judge({}, *options, "--dialect=heavy_ball=rate-outside")
+    claim = re.search("If it is meant, claim it: (\\S+)", output)[1]
+    code, output = judge({}, *options, claim)
     assert code == 0, output
 
 
