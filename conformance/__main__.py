@@ -20,7 +20,7 @@ Judge an implementation of optimizers, step by step, against the reference of go
                  claim a dialect of a rule, beside what the adapter claims
   --declare=NAME=VALUE
                  declare what an adapter may, as in scalar=float32 or dtypes=float32,bfloat16
-  --rule=GLOB    only these rules, for example 'adam*' or 'l2+*'; may be given again
+  --rule=GLOB    only these rules, as 'adam*' or 'l2+*', or what is composed, as 'l2+lion@cosine'
   --dtype=NAME   only this type of tensors: float64, float32, bfloat16, float16
   --case=GLOB    only these cases, as a failure names them
   --report=FILE  write what was found, as FILE.json, FILE.html or FILE.md; may be given again
