@@ -262,6 +262,12 @@ def _check(made: Implementation) -> None:
         for dtype in [d for d in said if d is not None and d not in units]:
             msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(units)}"
             raise UnusableError(msg)
+    for dtype in made.dtypes:
+        try:
+            numpy_dtype(dtype)
+        except ModuleNotFoundError as error:
+            msg = f"--impl={made.name} declares {dtype}: {error}"
+            raise UnusableError(msg) from error
     if unknown := set(made.capabilities) - CAPABILITIES.keys():
         there = ", ".join(CAPABILITIES)
         msg = f"--impl={made.name} declares capabilities {sorted(unknown)}; there is {there}"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from goldstep import conformance
-from goldstep.conformance.implementations import UnusableError, implementation
+from goldstep.conformance.adapters import reference
+from goldstep.conformance.implementations import UnusableError, declared, implementation
 from goldstep.conformance.mapping import MappingError, mapped, parse, placed
 from goldstep.conformance.process import Program
 
@@ -318,3 +319,21 @@ def test_a_program_is_started_once_and_its_end_is_seen(tmp_path):
         del step
     program.close()
     assert child.returncode is not None
+
+
+def test_a_type_whose_arrays_there_are_not_is_an_error_with_its_remedy(monkeypatch):
+    class Adapter:
+        make, dtypes = reference.make, ("float32", "bfloat16")
+
+    assert "bfloat16" in declared(Adapter, "mine").dtypes
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    says = r"declares bfloat16: .* pip install 'goldstep\[bfloat16\]'"
+    with pytest.raises(UnusableError, match=says):
+        declared(Adapter, "mine")
+
+
+def test_the_reference_is_asked_in_the_types_that_there_are(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    assert {*importlib.reload(reference).dtypes} == {"float64", "float32", "float16"}
+    monkeypatch.undo()
+    assert "bfloat16" in importlib.reload(reference).dtypes

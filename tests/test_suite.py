@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,23 @@ def test_what_is_raised_in_the_middle_of_a_case_is_on_the_table(run):
     code, output = run(files, "--rule=lion", "--dtype=float64")
     assert code == 1
     assert re.search(r"lion +lion +0 .* raises AssertionError", output)
+
+
+def test_a_rule_of_which_goldstep_could_not_judge_a_case_does_not_conform(run):
+    broken = """
+        from goldstep.conformance import ask
+        from goldstep.conformance.adapters.reference import make
+
+        def judge(*_, **__):
+            raise OverflowError("such a case judges nothing")
+
+        ask.judge = judge
+    """
+    code, output = run({"mine.py": textwrap.dedent(broken)}, "--rule=sgd", impl="mine")
+    assert code == 1
+    assert "OverflowError: such a case judges nothing" in output
+    assert re.search("sgd .* goldstep itself raises OverflowError", output)
+    assert "0 of 1 rules conform, 1 do not" in output
 
 
 def test_an_option_that_is_not_offered_is_not_tested_and_said_so(run):
