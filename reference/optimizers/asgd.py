@@ -1,6 +1,6 @@
 """ASGD: SGD with a rate that falls, and beside it an average of its parameters.
 
-Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992.
+Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992.
 https://doi.org/10.1137/0330046
 
 The numbers in the right margin are the equations of spec/optimizers/asgd.toml.

@@ -1,6 +1,6 @@
 """MARS, exact: adamW on gradients corrected by the same batch at the old point.
 
-Yuan et al., MARS: Unleashing the Power of Variance Reduction for Training Large Models, 2024,
+Yuan et al., "MARS: Unleashing the Power of Variance Reduction for Training Large Models", 2024,
 Algorithm 1, and 2 for AdamW, MARS-AdamW.
 https://arxiv.org/abs/2411.10438
 

@@ -1,7 +1,7 @@
 """Polyak step: SGD whose rate is by how far the loss is from its least.
 
-Loizou et al., Stochastic Polyak Step-size for SGD: An Adaptive Learning Rate for Fast Convergence,
-2021, equation 4, SPS_max.
+Loizou et al., "Stochastic Polyak Step-size for SGD: An Adaptive Learning Rate for Fast
+Convergence", 2021, equation 4, SPS_max.
 https://arxiv.org/abs/2002.10542
 
 The numbers in the right margin are the equations of spec/optimizers/polyak_sgd.toml.

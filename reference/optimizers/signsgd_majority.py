@@ -1,6 +1,6 @@
 """signSGD with majority vote: step by the sign for which most workers vote.
 
-Bernstein et al., signSGD with Majority Vote is Communication Efficient and Fault Tolerant, 2019,
+Bernstein et al., "signSGD with Majority Vote is Communication Efficient and Fault Tolerant", 2019,
 Algorithm 1 without momentum.
 https://arxiv.org/abs/1810.05291
 

@@ -1,6 +1,6 @@
 """Sophia: divide an average of gradients by one of the curvature, and clip.
 
-Liu et al., Sophia: A Scalable Stochastic Second-order Optimizer for Language Model Pre-training,
+Liu et al., "Sophia: A Scalable Stochastic Second-order Optimizer for Language Model Pre-training",
 2023, Algorithm 3.
 https://arxiv.org/abs/2305.14342
 
