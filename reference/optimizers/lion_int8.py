@@ -1,4 +1,4 @@
-"""Lion with int8 momentum: lion whose average is kept in 8 bits, and one scale.
+"""Lion with int8 momentum: Lion whose average is kept in 8 bits, and one scale.
 
 Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, Algorithm 2: the rule that this
 one varies.

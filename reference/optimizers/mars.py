@@ -1,4 +1,4 @@
-"""MARS: adamW on gradients that are corrected by how they have changed.
+"""MARS: AdamW on gradients that are corrected by how they have changed.
 
 Yuan et al., "MARS: Unleashing the Power of Variance Reduction for Training Large Models", 2024,
 Algorithm 2, MARS-AdamW.

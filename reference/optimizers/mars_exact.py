@@ -1,4 +1,4 @@
-"""MARS, exact: adamW on gradients corrected by the same batch at the old point.
+"""MARS, exact: AdamW on gradients corrected by the same batch at the old point.
 
 Yuan et al., "MARS: Unleashing the Power of Variance Reduction for Training Large Models", 2024,
 Algorithm 1, and 2 for AdamW, MARS-AdamW.

@@ -1,4 +1,4 @@
-"""Simplified AdEMAMix: adam by a decaying sum of gradients, to which the gradient itself is added.
+"""Simplified AdEMAMix: Adam by a decaying sum of gradients, to which the gradient itself is added.
 
 Morwani et al., "Connections between Schedule-Free Optimizers, AdEMAMix, and Accelerated SGD
 Variants", 2025.

@@ -1,4 +1,4 @@
-"""Yogi: adam whose second moment moves by steps that do not grow with it.
+"""Yogi: Adam whose second moment moves by steps that do not grow with it.
 
 Zaheer et al., "Adaptive Methods for Nonconvex Optimization", NeurIPS 2018, Algorithm 2.
 https://papers.nips.cc/paper/2018/hash/90365351ccc7437a1309dc64e4db32a3-Abstract.html
