@@ -1,4 +1,4 @@
-"""Tiger: signum whose rate is by the size of the tensor.
+"""Tiger: Signum with a rate in proportion to the size of the tensor.
 
 Su, "Tiger: A Tight-fisted Optimizer", 2023.
 https://kexue.fm/archives/9512
