@@ -37,7 +37,7 @@ def init(theta: Array, hyper: Hyper) -> State:
 
 
 def update(theta: Array, g: Array, state: State, hyper: Hyper, given: Given) -> tuple[Array, State]:
-    """Take parameter `theta` and its gradient `g`, and that of the same batch before, one step.
+    """Take `theta` through one step, by `g` and the gradient of the same batch one step before.
 
     However large the gradient, it counts as one of length one:
 
