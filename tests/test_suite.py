@@ -192,11 +192,22 @@ def test_a_claim_that_cannot_be_is_refused(run, declared, says):
 
 def test_a_rule_or_case_that_is_not_there_is_an_error(run):
     code, output = run(BLOCKS, "--rule=adamm")
-    assert code != 0
-    assert "no rule is named adamm; there is ada" in output
+    assert code == 4
+    assert output.startswith("ERROR: --rule=adamm: no rule is named so; there is adam, radam")
     code, output = run(BLOCKS, "--case=adam/designed-scale/*")
-    assert code != 0
-    assert "no case that is asked is named adam/designed-scale/*; a name reads like" in output
+    assert code == 4
+    assert "ERROR: no case that is asked is named adam/designed-scale/*; a name reads" in output
+    assert "Traceback" not in output
+    assert "test_conformance.py" not in output
+
+
+def test_a_pipeline_that_is_not_listed_is_asked_by_its_name(run):
+    options = ["--rule=clip_by_value+lion@cosine", "--dtype=float64"]
+    code, output = run({}, *options, impl="reference")
+    assert code == 0, output
+    assert re.search(r"clip_by_value\+lion@cosine +clip_by_value\S+ +2 +\d+ +0\.\d+ +conf", output)
+    code, output = run({}, "--case=clip_by_value+lion@cosine/designed-shocks/*", impl="reference")
+    assert code == 0, output
 
 
 def test_the_report_says_everything_that_was_asked(run, tmp_path):
