@@ -366,7 +366,7 @@ class Step0:
         else:
             msg = "its data is neither base64 nor a list of numbers"
             raise TypeError(msg)
-        sizes = shape if isinstance(shape, list) else [None]
+        sizes: list[Any] = shape if isinstance(shape, list) else [None]
         whole = all(type(n) is int and n >= 0 for n in sizes)
         if not whole or math.prod(sizes) != flat.size:
             msg = f"it has {flat.size} elements, and shape {shape}"
