@@ -230,7 +230,11 @@ class Bounded:
         other = self.arithmetic.scalar(other)
         a, b, host = self.arithmetic.pair(self, other)
         x, y = (a, b) if np.ndim(a.error) else (b, a)
-        if np.ndim(y.error) or y.error:
+        if x is y:
+            error = 2 * size(x.value)
+            error += x.error
+            error *= x.error
+        elif np.ndim(y.error) or y.error:
             error = size(x.value) * y.error
             error += (size(y.value) + y.error) * x.error
         else:
@@ -345,6 +349,14 @@ def size(x: Any) -> Any:
         return abs(x)
     y = x.astype(np.float64)
     return np.abs(y, out=y) if np.ndim(y) else abs(y)
+
+
+def apart(a: Any, b: Any) -> Any:
+    """The first less the second, as precise as an error has to be."""
+    if not isinstance(a, DoubleDouble):
+        return plain(a - b)
+    b = DoubleDouble(b)
+    return a.high - b.high + (a.low - b.low)
 
 
 def terms(n: int) -> float:
@@ -600,10 +612,10 @@ class Arithmetic:
 
     def _extreme(self, a: Number, b: Number, less: Callable[[Any, Any], Any]) -> Bounded:
         x, y, host = self.pair(self.scalar(a), b)
-        apart, both = plain(x.value - y.value), x.error + y.error
-        first = ~less(apart, 0)
+        gap, both = apart(x.value, y.value), x.error + y.error
+        first = ~less(gap, 0)
         value, error = (np.where(first, *two) for two in ((x.value, y.value), (x.error, y.error)))
-        near = ~(abs(apart) > LIMIT * both)
+        near = ~(abs(gap) > LIMIT * both)
         if np.any(near):
             error = np.where(near, np.maximum(x.error, y.error), error)
         return Bounded(self, value, error, host=host)
