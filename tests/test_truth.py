@@ -12,9 +12,9 @@ from goldstep.oracle.bfloat16 import near
 from goldstep.oracle.case import Layout
 from goldstep.oracle.double import DoubleDouble
 from goldstep.oracle.observe import parted
-from goldstep.oracle.rounding import LIMIT, Bounded
+from goldstep.oracle.rounding import Bounded
 from goldstep.oracle.rules import pipeline
-from goldstep.oracle.truth import BLOCK, THETA, Moment
+from goldstep.oracle.truth import THETA, Moment
 
 TRUTH = importlib.import_module("goldstep.oracle.truth")
 SHAPES = {"w": (3, 2), "u": (2, 4)}
@@ -135,9 +135,7 @@ def test_from_another_moment_another_step_is_taken():
     golden = truth.golden()
     moved = [Moment({"w": m.params["w"] + 8.0}, m.state) for m in golden]
     for one, other in zip(truth.forced(golden), truth.forced(moved), strict=True):
-        np.testing.assert_allclose(
-            other.params["w"].value - one.params["w"].value, 8.0, rtol=1e-15
-        )
+        np.testing.assert_allclose(other.params["w"].value - one.params["w"].value, 8.0, rtol=1e-15)
 
 
 def test_an_iteration_in_bfloat16_has_a_truth_for_each_way_to_write_it():
@@ -262,7 +260,9 @@ def test_a_block_is_so_long_and_what_is_shorter_is_left_whole(truth, blocks, siz
     monkeypatch.setattr(TRUTH, "BLOCK", blocks)
     arithmetic = Arithmetic("float32")
     arithmetic.truth = truth
-    theta, g, m = (arithmetic.tensor(np.float32(x + np.arange(10.0).reshape(5, 2))) for x in (1, 2, 3))
+    theta, g, m = (
+        arithmetic.tensor(np.float32(x + np.arange(10.0).reshape(5, 2))) for x in (1, 2, 3)
+    )
     rule = Recorded()
     module = types.ModuleType("recorded")
     module.update, module.State = rule.update, rule.State
