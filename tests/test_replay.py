@@ -1,6 +1,7 @@
 """The reference as an implementation keeps the contract that it asks of others."""
 
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -269,12 +270,27 @@ def test_what_a_rule_takes_beside_the_gradients_is_given_to_it_or_asked_for_by_n
         np.testing.assert_array_equal(both.params[name], own.params[name])
 
 
-def test_a_number_is_given_as_it_is_and_arrays_by_name_or_all_at_once():
-    rows = {"loss": {"like": "1"}, "h": {"like": "theta"}}
-    stage = SimpleNamespace(spec={"given": rows}, module=SimpleNamespace(Given=dict))
-    also = {"loss": 0.5, "h": {"a": 1.0, "b": 2.0}}
-    assert Stepper._given(stage, also, "b") == ({"loss": 0.5, "h": 2.0},)
-    assert Stepper._given(stage, also, None) == (also,)
+class Beside(NamedTuple):
+    loss: float
+    h: object
+
+
+@pytest.mark.parametrize("scope", ["element", "model"])
+def test_a_number_is_given_as_it_is_and_arrays_by_name_or_all_at_once(scope):
+    def update(theta, _, state, *more):
+        beside = more[-1]
+        if scope == "model":
+            return {k: x + beside.loss * beside.h[k] for k, x in theta.items()}, state
+        return theta + beside.loss * beside.h, state
+
+    sgd = pipeline("sgd")
+    (stage,) = sgd.stages
+    rule = SimpleNamespace(**{**vars(stage.module), "update": update, "Given": Beside})
+    said = stage.spec | {"scope": scope, "given": {"loss": {"like": "1"}, "h": {"like": "theta"}}}
+    made = sgd._replace(stages=(stage._replace(spec=said, module=rule),))
+    theta, h = ({"a": np.full(2, x), "b": np.full(3, -x)} for x in (1.0, 8.0))
+    out = Stepper(made, {"lr": 1.0}, theta)(theta, loss=0.5, h=h)
+    assert {k: x.tolist() for k, x in out.items()} == {"a": [5.0] * 2, "b": [-5.0] * 3}
 
 
 @pytest.mark.parametrize(
