@@ -547,7 +547,7 @@ for line in sys.stdin:
         ("groups", '"groups", ()', '"none", ()', "groups: '.* is .* after step 1"),
         ("saves", '"restore"', '"none"', "saved after step 1, 'tall' is another after step 2"),
         ("saves", '{"saved": params}', "{}", "the answer to save is not .* it has no 'saved'"),
-        ("maximize", '"maximize" in', "False and", "maximize: '.* is .* after step 1"),
+        ("maximize", '"maximize" in', "False and", "negated gradients: '.* is .* after step 1"),
     ],
 )
 def test_a_program_is_asked_what_it_declares_of_the_whole(tmp_path, name, right, wrong, says):
