@@ -160,7 +160,7 @@ def test_an_option_that_is_not_offered_is_not_tested_and_said_so(run):
     ("impl", "says"),
     [
         (None, "say what to judge: --impl=torch"),
-        ("no_such_thing", "there is no such module on the Python path, nor an adapter of that name. Shipped are"),
+        ("no_such_thing", "on the Python path, nor an adapter of that name. Shipped are"),
         ("json", "has no function make"),
         ("json:nothing", "module json has nothing named nothing"),
     ],
