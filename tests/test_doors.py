@@ -160,6 +160,12 @@ def test_a_state_that_is_not_known_is_shown(taken):
     assert made.notes[-1].startswith(says)
 
 
+def test_a_class_that_writes_into_the_gradients_is_noted(taken):
+    says = "it writes into the gradients that it is given (p.grad)"
+    assert says not in taken(AUTHOR).notes
+    assert says in taken(AUTHOR.replace('s["step"] += 1', 's["step"] += 1; p.grad.mul_(2)')).notes
+
+
 def test_what_a_class_hands_on_by_keyword_is_known(taken):
     more = "\n\nclass Mine(AdamW):\n    def __init__(self, params, learning_rate=0.1, **more):\n"
     more += "        super().__init__(params, learning_rate, **more)\n"

@@ -210,6 +210,13 @@ def test_a_pipeline_that_is_not_listed_is_asked_by_its_name(run):
     assert code == 0, output
 
 
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m goldstep.conformance --impl=reference --rule=sgd | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=300)  # noqa: S602
+    assert done.stdout.startswith("...")
+    assert done.stderr == ""
+
+
 def test_the_report_says_everything_that_was_asked(run, tmp_path):
     code, _ = run(BLOCKS, "--rule=lion", "--rule=sgd", "--dtype=float64", "--report=out.json")
     assert code == 0

@@ -130,9 +130,9 @@ def _tried(made: Any, rule: str, dtype: str) -> Found:
 def agreeing(found: Found) -> Iterator[str]:
     """Which libraries agree with it, as the specification has it."""
     from goldstep import spec  # noqa: PLC0415
-    from goldstep.oracle.rules import readings  # noqa: PLC0415
+    from goldstep.oracle.rules import pipeline, readings  # noqa: PLC0415
 
-    for stage in found.rule.split("+"):
+    for stage in pipeline(found.rule).rules:
         for name in found.adds:
             for user in readings(stage).get(name, {}).get("used_by", []):
                 yield f"agrees with {user}"
