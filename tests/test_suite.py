@@ -129,6 +129,13 @@ def test_what_is_raised_in_the_middle_of_a_case_is_on_the_table(run):
     assert re.search(r"lion +lion +0 .* raises AssertionError", output)
 
 
+def test_a_case_that_a_coarse_type_does_not_hold_is_not_tested_and_said_so(run):
+    code, output = run({}, "--rule=shampoo", "--dtype=float16", impl="reference")
+    assert code == 0, output
+    assert "shampoo  shampoo  2" in output
+    assert re.search("NOT TESTED: .*shampoo/.*/float16: the truth leaves the range", output)
+
+
 def test_a_rule_of_which_goldstep_could_not_judge_a_case_does_not_conform(run):
     broken = """
         from goldstep.conformance import ask
