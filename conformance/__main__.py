@@ -43,10 +43,12 @@ def main(args: list[str]) -> int:
     here = Path(__file__).parent
     own = ["-c", str(here / "pytest.ini"), f"--rootdir={here}", "-p", "no:cacheprovider"]
     try:
-        return int(pytest.main([*own, "--pyargs", "goldstep.conformance", *args]))
+        code = int(pytest.main([*own, "--pyargs", "goldstep.conformance", *args]))
+        sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    return code
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from goldstep.oracle.judge import Divergence, curves
 from goldstep.oracle.mistakes import Suspicion
 from goldstep.oracle.observe import Seen
 from goldstep.oracle.place import here
+from goldstep.oracle.rounding import narrow
 
 from . import message
 from .implementations import Implementation
@@ -149,6 +150,11 @@ def ask(
     """
     memory = memory or Memory()
     truth = memory.kind(case, made.arithmetic(dtype), made.dialects)
+    if narrow(dtype):
+        try:
+            truth.golden()
+        except OverflowError as error:
+            return Answer("not tested", "out of range", f"NOT TESTED: {case.id}/{dtype}: {error}")
     try:
         with limited(LIMIT):
             seen = made.seen(truth, free=free)

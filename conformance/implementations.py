@@ -322,12 +322,23 @@ def _check(made: Implementation) -> None:
                 f"{', '.join(known) or 'none'}"
             )
             raise UnusableError(msg)
+    _check_types(made)
+    if unknown := set(made.capabilities) - CAPABILITIES.keys():
+        there = ", ".join(CAPABILITIES)
+        msg = f"--impl={made.name} declares capabilities {sorted(unknown)}; there is {there}"
+        raise UnusableError(msg)
+
+
+def _check_types(made: Implementation) -> None:
+    """Raise UnusableError if a type is declared that there is not."""
     types = [*made.dtypes, made.iteration, *_types(made.scalar, made.compute, made.state)]
     for said, units in ((types, UNIT), (_types(made.products), PRODUCTS)):
         for dtype in [d for d in said if d is not None and d not in units]:
             msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(units)}"
             raise UnusableError(msg)
-    if unknown := set(made.capabilities) - CAPABILITIES.keys():
-        there = ", ".join(CAPABILITIES)
-        msg = f"--impl={made.name} declares capabilities {sorted(unknown)}; there is {there}"
-        raise UnusableError(msg)
+    for dtype in made.dtypes:
+        try:
+            numpy_dtype(dtype)
+        except ModuleNotFoundError as error:
+            msg = f"--impl={made.name} declares {dtype}: {error}"
+            raise UnusableError(msg) from error

@@ -81,8 +81,14 @@ def test_case(question, tell, request):
     memory = memories.setdefault((made.name, case.rule), Memory(kind))
     name = f"{case.id}/{dtype}"
     known = plugin.expected(request.config, name)
-    answer = ask(made, case, dtype, free=free, memory=memory)
-    where = {"case": case.id, "dtype": dtype, "level": answer.level, "ratio": number(answer.ratio)}
+    where = {"case": case.id, "dtype": dtype}
+    try:
+        answer = ask(made, case, dtype, free=free, memory=memory)
+    except Exception as error:
+        verdict = f"goldstep itself raises {type(error).__name__}"
+        tell(made, case.rule, **where, status="raises", verdict=verdict, message=str(error))
+        raise
+    where |= {"level": answer.level, "ratio": number(answer.ratio)}
     said = {"status": answer.status, "verdict": answer.verdict, "message": answer.message}
     if known and answer.status == "conforms":
         verdict = stale("conforms")

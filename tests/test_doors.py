@@ -1,6 +1,7 @@
 """Every way in: a class or factory without an adapter, three lines in a test, any language."""
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -9,14 +10,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from goldstep import conformance
+from goldstep.conformance import whole
+from goldstep.conformance.adapters import reference
 from goldstep.conformance.ask import Memory, ask, broken, wrong
 from goldstep.conformance.cases import asked
-from goldstep.conformance.implementations import UnusableError, declaring, implementation, only
+from goldstep.conformance.implementations import (
+    UnusableError,
+    declared,
+    declaring,
+    implementation,
+    only,
+)
 from goldstep.conformance.mapping import MappingError, mapped, parse, placed
-from goldstep.conformance.process import Program
+from goldstep.conformance.process import Program, limit
+from goldstep.oracle.observe import ContractError
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
@@ -409,6 +420,7 @@ def test_a_program_in_javascript_conforms(judge):
     assert re.search(r"adam +adam +2 +\d+ +0\.\d+ +conforms", output)
 
 
+W = np.ones(2)
 PROGRAM = """
 import json, sys, time
 for line in sys.stdin:
@@ -447,6 +459,36 @@ def test_a_program_that_goes_wrong_gets_a_verdict_of_its_own(judge, hello, step,
 
 
 @pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("'{}\\n{}'", "more than one line answers step; the second is '{}'"),
+        ("'[' * 99999", "the answer to step is no JSON object"),
+        ("'{}'", "it has no list 'params'"),
+        ("told([3])", "in 'params' is no array with a name: 3"),
+        ("told(params + params)", "'w' is there twice"),
+        ("told([{'name': 'w'}])", "'w': its dtype is None; there is float64, float32"),
+        ("told([params[0] | {'data': 3}])", "'w': its data is neither base64 nor a list"),
+        ("told([params[0] | {'shape': [3]}])", "'w': it has 2 elements, and shape [3]"),
+        ("told([params[0] | {'shape': 2}])", "'w': it has 2 elements, and shape 2"),
+        ("told([params[0] | {'data': ['1.5', '2']}])", "'1.5' is no hexadecimal number"),
+        ("sys.exit(print(end='{', flush=True))", "exit code 0. It wrote '{', and no line feed."),
+        ("time.sleep(60)", "0.1 s have passed. Does it flush each line?"),
+        ("[print(end='x' * 9999) for _ in iter(int, 1)]", "0.1 s have passed. It wrote 'xxxx"),
+        ("sys.exit('x' * 999 + ' warns\\nno memory')", "answer to step: exit code 1. no memory"),
+    ],
+)
+def test_an_answer_that_is_none_says_what_is_wrong_with_it(tmp_path, answer, says):
+    step = f"told = lambda x: json.dumps({{'params': x}})\n        print({answer}, flush=True)"
+    (tmp_path / "bad.py").write_text(
+        PROGRAM.replace("HELLO", "pass").replace("STEP", step), encoding="utf-8"
+    )
+    made = Program(f"{sys.executable} {tmp_path / 'bad.py'}").make("sgd", {"lr": 1.0}, {"w": W})
+    made.line.limit = 0.1 if "0.1 s" in says else 60.0
+    with pytest.raises(ContractError, match=re.escape(says)):
+        made({"w": W})
+
+
+@pytest.mark.parametrize(
     ("hello", "says"),
     [
         ("time.sleep(60)", "the program does not answer hello: 1 s have passed"),
@@ -468,6 +510,102 @@ def test_a_program_that_is_not_there_says_so(judge):
     assert "./nothing cannot be started" in output
 
 
+def test_a_reader_who_has_seen_enough_gets_no_traceback(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = [sys.executable, "-m", "goldstep.conformance", "--impl=reference", "--case=none"]
+    done = subprocess.run(
+        program, stdout=writing, stderr=subprocess.PIPE, check=False, cwd=tmp_path, timeout=300
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+SGD = """
+import json, sys
+for line in sys.stdin:
+    request, answer = json.loads(line), {}
+    if request["op"] == "hello":
+        can = ["groups", "saves", "maximize"]
+        answer = {"protocol": 1, "rules": ["sgd"], "arrays": "hex", "capabilities": can}
+    elif request["op"] == "make":
+        params, rate = request["params"], request["hyper"]["lr"]
+        rates = dict.fromkeys((p["name"] for p in params), -rate if "maximize" in request else rate)
+        for group in request.get("groups", ()):
+            rates.update(dict.fromkeys(group["params"], group.get("lr")))
+    elif request["op"] == "step":
+        for p, g in zip(params, request["grads"]):
+            pairs = zip(p["data"], g["data"])
+            moved = [float.fromhex(x) - rates[p["name"]] * float.fromhex(d) for x, d in pairs]
+            p["data"] = [x.hex() for x in moved]
+        answer = {"params": params}
+    elif request["op"] == "save":
+        answer = {"saved": params}
+    elif request["op"] == "restore":
+        params = request["saved"]
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "says"),
+    [
+        ("groups", '"groups", ()', '"none", ()', "groups: '.* is .* after step 1"),
+        ("saves", '"restore"', '"none"', "saved after step 1, 'tall' is another after step 2"),
+        ("saves", '{"saved": params}', "{}", "the answer to save is not .* it has no 'saved'"),
+        ("maximize", '"maximize" in', "False and", "negated gradients: '.* is .* after step 1"),
+    ],
+)
+def test_a_program_is_asked_what_it_declares_of_the_whole(tmp_path, name, right, wrong, says):
+    path = tmp_path / "sgd.py"
+    path.write_text(SGD, encoding="utf-8")
+    whole.check(implementation(f"cmd:{sys.executable} {path}"), "sgd", name)
+    assert right in SGD
+    path.write_text(SGD.replace(right, wrong), encoding="utf-8")
+    with pytest.raises(ContractError, match=says):
+        whole.check(implementation(f"cmd:{sys.executable} {path}"), "sgd", name)
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({}, 'does not say "protocol":1'),
+        ({"protocol": "1"}, 'the program speaks protocol "1", not 1'),
+        ({"protocol": 1, "level": 3}, "has 3 as 'level', which is 0, 1 or 2"),
+        ({"protocol": 1, "rules": "adam"}, "has \"adam\" as 'rules', which is a list of names"),
+        ({"protocol": 1, "rules": ["Adam"]}, "offers 'Adam': no rule 'Adam'; there is adam"),
+        ({"protocol": 1, "dtypes": ["bfloat16"]}, "which is a list of float64, float32"),
+        ({"protocol": 1, "arrays": "hexadecimal"}, "which is base64 or hex"),
+        ({"protocol": 1, "dialects": ["epsilon-hat"]}, "which is an object of names"),
+        ({"protocol": 1, "scalar": ["float64"]}, "which is the name of a type, or an object"),
+        ({"unsupported": "no licence"}, "the program does not take hello: no licence"),
+    ],
+)
+def test_what_a_program_says_of_itself_is_checked(tmp_path, said, says):
+    path = tmp_path / "hello.py"
+    path.write_text(f"input()\nprint({json.dumps(json.dumps(said))}, flush=True)", encoding="utf-8")
+    with pytest.raises(ContractError, match=re.escape(says)):
+        Program(f"{sys.executable} {path}")
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [("", "cmd: names no program"), ("./opt 'a", "cmd:./opt 'a is no command: No closing quot")],
+)
+def test_what_is_no_command_says_so(command, says):
+    with pytest.raises(ContractError, match=re.escape(says)):
+        Program(command)
+
+
+@pytest.mark.parametrize("said", ["soon", "0", "nan"])
+def test_a_limit_that_is_no_number_of_seconds_is_an_error(monkeypatch, said):
+    monkeypatch.setenv("GOLDSTEP_LIMIT", said)
+    with pytest.raises(ValueError, match=f"GOLDSTEP_LIMIT={said}: that is no number of seconds"):
+        limit(1.0)
+    monkeypatch.setenv("GOLDSTEP_LIMIT", "inf")
+    assert 60 < limit(1.0) < 1e9  # a wait that the system takes
+
+
 def test_a_program_is_started_once_and_its_end_is_seen(tmp_path):
     (tmp_path / "good.py").write_text(
         PROGRAM.replace("HELLO", "pass").replace("STEP", "break"), encoding="utf-8"
@@ -480,3 +618,21 @@ def test_a_program_is_started_once_and_its_end_is_seen(tmp_path):
         del step
     program.close()
     assert child.returncode is not None
+
+
+def test_a_type_whose_arrays_there_are_not_is_an_error_with_its_remedy(monkeypatch):
+    class Adapter:
+        make, dtypes = reference.make, ("float32", "bfloat16")
+
+    assert "bfloat16" in declared(Adapter, "mine").dtypes
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    says = r"declares bfloat16: .* pip install 'goldstep\[bfloat16\]'"
+    with pytest.raises(UnusableError, match=says):
+        declared(Adapter, "mine")
+
+
+def test_the_reference_is_asked_in_the_types_that_there_are(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    assert {*importlib.reload(reference).dtypes} == {"float64", "float32", "float16"}
+    monkeypatch.undo()
+    assert "bfloat16" in importlib.reload(reference).dtypes

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,30 @@ def test_what_is_raised_in_the_middle_of_a_case_is_on_the_table(run):
     assert re.search(r"lion +lion +0 .* raises AssertionError", output)
 
 
+def test_a_case_that_a_coarse_type_does_not_hold_is_not_tested_and_said_so(run):
+    code, output = run({}, "--rule=shampoo", "--dtype=float16", impl="reference")
+    assert code == 0, output
+    assert "shampoo  shampoo  2" in output
+    assert re.search("NOT TESTED: .*shampoo/.*/float16: the truth leaves the range", output)
+
+
+def test_a_rule_of_which_goldstep_could_not_judge_a_case_does_not_conform(run):
+    broken = """
+        from goldstep.conformance import ask
+        from goldstep.conformance.adapters.reference import make
+
+        def judge(*_, **__):
+            raise OverflowError("such a case judges nothing")
+
+        ask.judge = judge
+    """
+    code, output = run({"mine.py": textwrap.dedent(broken)}, "--rule=sgd", impl="mine")
+    assert code == 1
+    assert "OverflowError: such a case judges nothing" in output
+    assert re.search("sgd .* goldstep itself raises OverflowError", output)
+    assert "0 of 1 rules conform, 1 do not" in output
+
+
 def test_an_option_that_is_not_offered_is_not_tested_and_said_so(run):
     refuses = "    if hyper.get('weight_decay'):\n        raise NotImplementedError('decay')\n"
     head = "def make(rule, hyper, params):\n"
@@ -142,7 +167,7 @@ def test_an_option_that_is_not_offered_is_not_tested_and_said_so(run):
     ("impl", "says"),
     [
         (None, "say what to judge: --impl=torch"),
-        ("no_such_thing", "there is no such module on the Python path, nor an adapter of that"),
+        ("no_such_thing", "on the Python path, nor an adapter of that name. Shipped are"),
         ("json", "has no function make"),
         ("json:nothing", "module json has nothing named nothing"),
     ],
