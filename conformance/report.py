@@ -123,7 +123,8 @@ def summary(asked: Sequence[Implementation], rows: Rows) -> Iterator[str]:
         for r in own:
             if not r["case"] and r["message"] and not r.get("check"):
                 known = "EXPECTED, " * (r["status"] == "expected")
-                yield f"{known}ADAPTER BROKEN for {r['rule']}: {r['message']}"
+                what = "ADAPTER" if made.adapter else "CONTRACT"
+                yield f"{known}{what} BROKEN for {r['rule']}: {r['message']}"
         yield from _wholes(own)
         yield from _untested(made, own, tested)
         yield _counted(totals(own))

@@ -102,12 +102,13 @@ def smoke(make: Make, rule: str, dtype: str, capabilities: Collection[str] = ())
             )
         copies = {k: np.array(x) for k, x in out.items()}
         after.append(out)
+    if not narrow(dtype):  # else too coarse to tell
+        seen = [params, *({k: np.array(x) for k, x in a.items()} for a in after)]
+        with np.errstate(all="ignore"):
+            _units(rule, hyper, dtype, seen)
     _repeats(make, rule, hyper, dtype, after)
     if "absences" in capabilities:
         _absent(make, rule, hyper, dtype)
-    if not narrow(dtype):  # else too coarse to tell
-        seen = [params, *({k: np.array(x) for k, x in a.items()} for a in after)]
-        _units(rule, hyper, dtype, seen)
     if level(step) == 2:
         _resumes(make, rule, hyper, dtype)
 
@@ -181,11 +182,12 @@ def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
 
 def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
     """Say so if every step is the right one times a factor that only a mix-up of units explains."""
-    mixups = {-1.0: "it goes uphill: is the gradient negated?"}
+    mixups = {-1.0: "it goes uphill: is the gradient negated, or the step added?"}
     if "lr" in hyper:
         lr = hyper["lr"]
         mixups |= {
             1 / lr: "the learning rate is not multiplied in",
+            -1 / lr: "the negative learning rate is not multiplied in",
             lr: "the learning rate is multiplied in twice",
             100.0: "is the learning rate a percentage?",
             0.01: "is the learning rate a percentage?",
@@ -209,12 +211,38 @@ def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
         if abs(factor - 1) < 1e-3:
             if what is None:
                 return
-            msg = f"{what}: did make already take a step?"
+            msg = f"{what}: was a step taken already, or does its count begin at one?"
             raise ContractError(msg)
         for mixup, said in mixups.items():
             if abs(factor / mixup - 1) < 1e-3:
                 msg = f"every step is {factor:.6g} times the rule's: {said}"
                 raise ContractError(msg)
+    _bytes(rule, hyper, dtype, seen[1])
+
+
+def _bytes(rule: str, hyper: Hyper, dtype: str, out: Tensors) -> None:
+    """Say so if a step that is wrong is right once the bytes of numbers are turned round."""
+    params, grads = problem(rule, dtype)
+    if all(np.array_equal(out[k], x) for k, x in params.items()):  # it did not move
+        return
+    ways = {
+        "reads and writes": (_turned, _turned),
+        "reads": (_turned, copied),
+        "writes": (copied, _turned),
+    }
+    for what, (read, written) in ways.items():
+        try:
+            step: Any = fed(reference, rule, dtype)(rule, hyper, read(params))
+            want, got = step(read(grads[0])), written(out)
+        except (ValueError, ArithmeticError):  # what is turned round is nothing that a rule takes
+            continue
+        if all(np.allclose(got[k], x, rtol=1e-3, atol=0) for k, x in want.items()):
+            msg = f"it {what} numbers with their bytes turned round: they are to be little-endian"
+            raise ContractError(msg)
+
+
+def _turned(arrays: Tensors) -> Tensors:
+    return {k: x.byteswap() for k, x in arrays.items()}
 
 
 def _ahead(step: Any, params: Tensors) -> bool:

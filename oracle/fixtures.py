@@ -20,6 +20,7 @@ from goldstep import spec
 
 from . import link, rules, safetensors
 from .case import Case, Layout
+from .double import lifted
 from .replay import Gradients, Stepper, Tensors
 from .rounding import LIMIT, Arithmetic, Bounded, Doubtful, numpy_dtype, plain
 from .rules import Hyper, Pipeline, Readings, Stage, pipeline
@@ -33,7 +34,7 @@ JSON, DATA, SUMS = "fixture.json", "data.safetensors", "SHA256SUMS"
 BESIDE = ("README.md", "fixture.schema.json")
 """What lies beside the fixtures of a folder."""
 
-MOST = 100_000
+MOST = 1_000_000
 """The most numbers that are exported as JSON."""
 
 
@@ -168,7 +169,7 @@ def quantity(x: Any, arithmetic: Arithmetic) -> Quantity:
     held = np.dtype(float) if isinstance(x, int) else numpy_dtype(wide)
     with unbounded():
         hi = np.asarray(value.astype(held))
-        lo = np.asarray(plain(value - arithmetic.truth(hi.astype(np.float64))))
+        lo = np.asarray(plain(value - lifted(hi.astype(np.float64), arithmetic.truth)))
     return Quantity(hi, lo, np.broadcast_to(np.asarray(LIMIT * error, np.float64), hi.shape))
 
 
@@ -345,9 +346,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> int:
 
     Gives back how many bytes there are. Raises FileExistsError if something is there already.
     """
-    if folder.exists() and any(folder.iterdir()):
-        msg = f"{folder} is not empty: give a folder that is, or is not there yet"
-        raise FileExistsError(msg)
+    vacant(folder)
     beside = Path(__file__).parent
     every = dict(files)
     for name in BESIDE:
@@ -361,13 +360,20 @@ def write(folder: Path, files: Mapping[str, bytes]) -> int:
     return sum(map(len, every.values()))
 
 
+def vacant(folder: Path) -> None:
+    """Raise FileExistsError, before anything is made, if fixtures cannot be put there."""
+    if folder.exists() and any(folder.iterdir()):
+        msg = f"{folder} is not empty: give a folder that is, or is not there yet"
+        raise FileExistsError(msg)
+
+
 LINE = re.compile(r"([0-9a-f]{64})  ((?:[A-Za-z0-9_@+-][A-Za-z0-9_@+.-]*/)?[A-Za-z][A-Za-z0-9.]*)")
 """A line of the checksums. No name can lead out of the folder."""
 
 
 def read_sums(folder: Path) -> dict[str, str]:
     """The sha256 of every file of a folder, by name, as the folder lists them."""
-    name = f"{folder.name}/{SUMS}"
+    name = f"{folder}/{SUMS}"
     text = _bytes(folder / SUMS, name)
     sums: dict[str, str] = {}
     for number, line in enumerate(text.decode("ascii", "replace").splitlines(), 1):
@@ -384,12 +390,13 @@ def verified(folder: Path) -> dict[str, bytes]:
     """The files of a folder, each as its checksum says. Raises FormatError for any other."""
     sums = read_sums(folder)
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
-    stray = sorted(there ^ {SUMS, *sums})
-    demand(not stray, folder.name, "files", f"{stray[:3]} are only there, or only in {SUMS}")
+    demand(not (lost := sorted(sums.keys() - there)), str(folder), "files", f"{lost[:3]} are lost")
+    stray = sorted(there - {SUMS, *sums})
+    demand(not stray, str(folder), "files", f"{stray[:3]} are not in {SUMS}")
     files = {}
     for name, due in sums.items():
         path = folder / name
-        whole = f"{folder.name}/{name}"
+        whole = f"{folder}/{name}"
         links = path.is_symlink() or path.parent.is_symlink()
         demand(not links, whole, "file", "is a link, and may lead anywhere")
         files[name] = _bytes(path, whole)

@@ -35,7 +35,8 @@ def observe(truth: Truth, offered: Make, *, free: bool = True, xp: Any = np) -> 
     one that can be forced, and so does a coarse type. Every array that it is given is its own to
     keep; those that it gives back are of the namespace `xp`, and stay where they are. Raises
     ContractError if what it gives back has not the names, shapes and type of what it
-    was given, and NotImplementedError if it offers too little to be judged.
+    was given, and NotImplementedError if it offers too little to be judged, or if a coarse type
+    does not hold the case.
     """
     case, layout = truth.case, truth.layout
     dtype = numpy_dtype(truth.arithmetic.dtype)
@@ -66,7 +67,13 @@ def observe(truth: Truth, offered: Make, *, free: bool = True, xp: Any = np) -> 
         ran = [taken(step, t, read=offers == 1 or t == steps[-1]) for t in steps]
         step = offered(case.rule, dict(hyper), fresh(case.params))
     if offers == 2:
-        for t, before in enumerate(truth.golden()):
+        try:
+            golden = truth.golden()
+        except OverflowError as error:
+            if not coarse:
+                raise
+            raise NotImplementedError(str(error)) from error
+        for t, before in enumerate(golden):
             step.load(*parted(layout, before))
             forced.append(taken(step, t, read=True))
     return Seen(offers, ran, forced)

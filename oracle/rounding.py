@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .double import DoubleDouble
+from .double import DoubleDouble, lifted
 
 Number = Any
 LIMIT = 2.0
@@ -409,7 +409,7 @@ class Arithmetic:
         """An array that is given in the tensors' type, but computed with in a type that may be
         coarser, or flush what is small to zero.
         """
-        value = self.truth(x)
+        value = lifted(x, self.truth)
         magnitude = size(value)
         flushed = magnitude < self.tiny * self.flush
         error = np.broadcast_to(0.0, value.shape)  # without an array of its own
@@ -558,17 +558,17 @@ class Arithmetic:
         return Bounded(self, np.full_like(x.value, one.value), np.full(x.shape, one.error))
 
     def zeros(self, shape: Any, **_: Any) -> Bounded:
-        return Bounded(self, self.truth(np.zeros(shape)), np.zeros(shape))
+        return Bounded(self, lifted(np.zeros(shape), self.truth), np.zeros(shape))
 
     def asarray(self, x: Any, **_: Any) -> Bounded:
         """Constants, each rounded to the type of the tensors."""
         given = np.asarray(x, np.float64)
         mantissa = np.frexp(given)[0]
         exact = np.ldexp(mantissa, 8) % 1 == 0  # in every type
-        return Bounded(self, self.truth(given), np.where(exact, 0.0, self.own(abs(given))))
+        return Bounded(self, lifted(given, self.truth), np.where(exact, 0.0, self.own(abs(given))))
 
     def eye(self, n: int, m: int | None = None, **_: Any) -> Bounded:
-        return Bounded(self, self.truth(np.eye(n, m)), np.zeros((n, m or n)))
+        return Bounded(self, lifted(np.eye(n, m), self.truth), np.zeros((n, m or n)))
 
     def abs(self, x: Bounded) -> Bounded:
         return Bounded(self, abs(x.value), x.error, host=x.host)

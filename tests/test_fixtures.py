@@ -150,10 +150,12 @@ def test_no_name_leads_out_of_the_folder(folder, name):
 
 def test_a_link_and_a_stray_file_are_refused(folder):
     (folder / "more").write_text("")
-    with pytest.raises(FormatError, match="are only there, or only in SHA256SUMS"):
+    with pytest.raises(FormatError, match=r"\['more'\] are not in SHA256SUMS"):
         fixtures.verified(folder)
     (folder / "more").unlink()
     (folder / "README.md").rename(folder.parent / "elsewhere")
+    with pytest.raises(FormatError, match=r"\['README.md'\] are lost"):
+        fixtures.verified(folder)
     (folder / "README.md").symlink_to(folder.parent / "elsewhere")
     with pytest.raises(FormatError, match="is a link"):
         fixtures.verified(folder)
@@ -196,8 +198,10 @@ def test_json_is_exact_and_npz_holds_the_same(folder, tmp_path):
     assert arrays.keys() == fixture.arrays.keys()
 
 
-def test_what_is_too_much_for_json_is_refused():
+def test_what_is_too_much_for_json_is_refused(monkeypatch):
     _, fixture = made("adam", shapes=None, steps=24)
+    assert fixtures.export(fixture, "json")  # what `make adam` makes, as the readers' page has it
+    monkeypatch.setattr(fixtures, "MOST", 100_000)
     with pytest.raises(ValueError, match="are too many for JSON"):
         fixtures.export(fixture, "json")
 
@@ -222,9 +226,19 @@ def test_a_wrong_command_line_is_told_in_one_sentence(args, sentence, tmp_path, 
     assert not (tmp_path / "x").exists()
 
 
-def test_a_folder_that_is_not_empty_is_left_alone(folder, capsys):
+def test_a_folder_that_is_not_empty_is_left_alone(folder, capsys, monkeypatch):
     assert commands.main(["fixtures", "make", "adam", "-o", str(folder)]) == 2
     assert "is not empty" in capsys.readouterr().err
+    # A bundle takes minutes: it is told before they are spent.
+    monkeypatch.setattr(command, "every", lambda: pytest.fail("it was made"))
+    assert commands.main(["fixtures", "bundle", "-o", str(folder)]) == 2
+    assert "is not empty" in capsys.readouterr().err
+
+
+def test_a_folder_is_named_as_it_was_given(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert commands.main(["fixtures", "check", "."]) == 2
+    assert "goldstep: ./SHA256SUMS: file: No such file" in capsys.readouterr().err
 
 
 def test_a_bundle_holds_every_rule_and_dialect_and_is_small(tmp_path, capsys, monkeypatch):

@@ -108,6 +108,11 @@ class Uphill(Wrapped):
         return super().__call__({k: g if g is None else -g for k, g in grads.items()}, **also)
 
 
+class Direction(IgnoresTheRate):
+    def __call__(self, grads, **also):
+        return super().__call__({k: g if g is None else -g for k, g in grads.items()}, **also)
+
+
 class AlreadyStepped(Wrapped):
     def __init__(self, rule, hyper, params):
         super().__init__(rule, hyper, params)
@@ -125,6 +130,28 @@ class HidesState(Wrapped):
         return {n: {"m": s["m"]} for n, s in self.inner.state().items()}
 
 
+def turned(arrays):
+    return {k: x if x is None else x.byteswap() for k, x in arrays.items()}
+
+
+class ReadsTurned(Wrapped):
+    def __init__(self, rule, hyper, params):
+        super().__init__(rule, hyper, turned(params))
+
+    def __call__(self, grads, **also):
+        return super().__call__(turned(grads), **also)
+
+
+class WritesTurned(Wrapped):
+    def __call__(self, grads, **also):
+        return turned(super().__call__(grads, **also))
+
+
+class Turned(ReadsTurned):
+    def __call__(self, grads, **also):
+        return turned(super().__call__(grads, **also))
+
+
 @pytest.mark.parametrize(
     ("adapter", "says"),
     [
@@ -139,15 +166,27 @@ class HidesState(Wrapped):
         (StepsWhatHasNoGradient, "moved 'wide', whose gradient was None"),
         (IgnoresTheRate, "128 times the rule's: the learning rate is not multiplied in"),
         (RateTwice, "0.0078125 times the rule's: the learning rate is multiplied in twice"),
+        (Direction, "-128 times the rule's: the negative learning rate is not multiplied in"),
         (Uphill, "-1 times the rule's: it goes uphill"),
-        (AlreadyStepped, "its first step is the rule's second: did make already take a step"),
+        (AlreadyStepped, "its first step is the rule's second: was a step taken already, or does"),
         (LoadsHalf, "after load, 'tall' goes on from elsewhere"),
         (HidesState, "missing is 't'"),
+        (ReadsTurned, "it reads numbers with their bytes turned round"),
+        (WritesTurned, "it writes numbers with their bytes turned round"),
+        (Turned, "it reads and writes numbers with their bytes turned round"),
     ],
 )
 def test_a_broken_adapter_is_told_which_clause_it_breaks(adapter, says):
     with pytest.raises(ContractError, match=says):
         smoke(adapter, "adam", "float64", CAPABILITIES)
+
+
+def test_what_gives_infinity_is_left_to_be_judged():
+    class Overflows(Wrapped):
+        def __call__(self, grads, **also):
+            return {k: np.full_like(x, np.inf) for k, x in super().__call__(grads, **also).items()}
+
+    smoke(Overflows, "adam", "float64")
 
 
 @pytest.mark.parametrize("trap", ["one-correction-for-both", "counted-twice"])

@@ -177,8 +177,10 @@ class Params(_torch.Params):
         self.clip(list(self.params.values()))
         kept = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)  # of NUMBERS, which would else be float32
-        self.optimizer.step()
-        torch.set_default_dtype(kept)
+        try:
+            self.optimizer.step()
+        finally:
+            torch.set_default_dtype(kept)
         return {name: copied(x) for name, x in self.seen.items()}
 
 

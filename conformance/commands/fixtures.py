@@ -205,6 +205,7 @@ def run_make(options: argparse.Namespace) -> int:
     from goldstep.conformance.report import REPORT  # noqa: PLC0415
     from goldstep.oracle import Arithmetic, fixtures  # noqa: PLC0415
 
+    fixtures.vacant(options.output)
     asked = case(
         options.rule,
         trajectory=options.trajectory,
@@ -241,6 +242,7 @@ def run_bundle(options: argparse.Namespace) -> int:
     from goldstep.conformance.report import REPORT  # noqa: PLC0415
     from goldstep.oracle import Arithmetic, fixtures  # noqa: PLC0415
 
+    fixtures.vacant(options.output)
     files: dict[str, bytes] = {}
     whole = list(every())
     for done, (rule, meant) in enumerate(whole, 1):
@@ -264,7 +266,7 @@ def run_check(options: argparse.Namespace) -> int:
     files = fixtures.verified(options.folder)
     wrong = 0
     for name in fixtures.found(files):
-        fixture = fixtures.load(files, name, options.folder.name)
+        fixture = fixtures.load(files, name, str(options.folder))
         told = fixtures.differences(fixture)
         wrong += bool(told)
         sys.stdout.write(f"{fixture.said['id']}: {'differs' if told else 'the same bytes'}\n")
@@ -282,7 +284,7 @@ def run_export(options: argparse.Namespace) -> int:
             f"{options.folder} holds {len(names)} fixtures: give the folder of one, made by `make`"
         )
         raise ValueError(msg)
-    data = fixtures.export(fixtures.load(files, "", options.folder.name), options.format)
+    data = fixtures.export(fixtures.load(files, "", str(options.folder)), options.format)
     options.output.write_bytes(data)
     sys.stderr.write(f"{options.output}: {len(data):,} bytes\n")
     return 0

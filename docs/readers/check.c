@@ -36,7 +36,7 @@ static double get(const char *part, const char *w, const char *kind, size_t i) {
   char key[400];
   size_t a, b, n = (size_t)snprintf(key, sizeof key, "\"%s%s%s\":{\"dtype\":\"", part, w, kind);
   char *at = strstr(header, key), *offsets = at ? strstr(at, "\"data_offsets\":[") : 0;
-  if (!offsets || sscanf(offsets + 16, "%zu,%zu", &a, &b) != 2 || a > b || b > bytes) stop("is not there", key);
+  if (!offsets || sscanf(offsets + 16, "%zu,%zu", &a, &b) != 2 || a > b || b > bytes) stop(offsets ? "is not within the file" : "is not there", key);
   size_t width = strncmp(at + n, "F64", 3) == 0 ? 8 : strncmp(at + n, "F32", 3) == 0 ? 4 : 1;
   union { double d; float s; } u;
   if (i >= (count = (b - a) / width)) return NAN;
