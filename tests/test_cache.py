@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_written_is_no_failure(root, monkeypatch):
 
 def test_of_the_entries_of_old_sources_the_last_alone_are_left(root, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    for age, name in enumerate(["newest", "linked", "older", "oldest"]):
+    for age, name in enumerate(["newest", "older", "linked", "oldest"]):
         at = root / name
         if name == "linked":  # what cannot be deleted does not keep the others
             at.symlink_to(elsewhere, target_is_directory=True)
