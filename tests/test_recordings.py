@@ -90,6 +90,36 @@ def test_a_wrong_rule_is_not_confirmed_and_the_right_one_is_named(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("mistake", "says", "wrong"),
+    [
+        ("missed", "no step at all: everything is left as it was", [3]),
+        ("reset", "a step from the state as it is before any step: the state was reset", [3]),
+        ("slower", "lr = 0.3, where 0.333333 was recorded, 0.9 times that", [3, 4, 5]),
+    ],
+)
+def test_what_goes_wrong_within_a_step_is_named(tmp_path, mistake, says, wrong):
+    folder = tmp_path / "run"
+    params = {"w": np.arange(1, 7, dtype=np.float32).reshape(2, 3), "b": np.ones(2, np.float32)}
+    hyper = {"lr": 1.0, "beta1": 0.75, "beta2": 0.875, "eps": 0.125}
+    step = make("adam", hyper, params)
+    with record.Recorder(folder) as recorder:
+        for number in range(1, 6):
+            hyper["lr"] = round(1 / number, 6)
+            grads = {k: np.full(x.shape, number, np.float32) + x for k, x in step.params.items()}
+            recorder.before(grads, step.params, step.state(), [hyper])
+            if number == 3 and mistake == "reset":
+                step.load(step.params, make("adam", hyper, params).state())
+            if number != 3 or mistake != "missed":
+                slower = 0.9 if number >= 3 and mistake == "slower" else 1.0
+                step(grads, lr=slower * hyper["lr"])
+            recorder.after(step.params, step.state())
+    job, report = verified(folder, "adam")
+    assert sorted({r.step for r in report.rows if r.wrong}) == wrong
+    found = causes.causes(job, report)[0]
+    assert (found.says, found.explains) == (says, 2 * len(wrong) - 1)
+
+
 def test_a_trap_is_named_with_its_equation(tmp_path):
     folder = tmp_path / "run"
     params = {"w": np.arange(1, 7, dtype=np.float32).reshape(2, 3)}
