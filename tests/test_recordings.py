@@ -734,3 +734,17 @@ def test_files_that_are_wrong_at_random_are_refused_or_read_right(monkeypatch):
 
     refused = fuzz(600, seed=1)
     assert min(refused.values()) > 150
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--hyper=lrr=1", "goldstep: --hyper=lrr=1: adam has lr, beta1, beta2, eps\n"),
+        ("--slot=mm=exp_avg", "goldstep: --slot=mm=exp_avg: adam has m, v, t\n"),
+        ("--on=nothing:here", "goldstep: --on=nothing:here: No module named 'nothing'\n"),
+    ],
+)
+def test_an_option_that_would_be_without_effect_is_an_error(tmp_path, capsys, option, says):
+    train(tmp_path / "run", steps=1)
+    assert commands.main(["replay", str(tmp_path / "run"), "--rule=adam", option]) == 2
+    assert capsys.readouterr().err.endswith(says)
