@@ -677,6 +677,16 @@ def test_the_command_tells_and_draws_and_writes(tmp_path, capsys):
     assert len(written["rows"]) == 24
 
 
+def test_a_line_that_is_lost_from_the_journal_is_told(tmp_path, capsys):
+    train(tmp_path / "run", steps=4)
+    journal = tmp_path / "run" / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[:1] + lines[2:]))
+    assert commands.main(["replay", str(tmp_path / "run"), "--rule=adam"]) == 2
+    says = "goldstep: run/journal.jsonl: step [2]: is lost, and its files are there\n"
+    assert capsys.readouterr().err.endswith(says)
+
+
 def test_a_replay_that_held_nothing_against_the_truth_is_no_success(tmp_path, capsys):
     record.Recorder(tmp_path / "run").close()
     assert commands.main(["replay", str(tmp_path / "run"), "--rule=adamw"]) == 2
