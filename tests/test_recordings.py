@@ -677,6 +677,18 @@ def test_the_command_tells_and_draws_and_writes(tmp_path, capsys):
     assert len(written["rows"]) == 24
 
 
+def test_what_is_no_recording_is_left_alone(tmp_path, capsys):
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(b"weights")
+    train(tmp_path, steps=2)
+    assert "it is not empty, and no recording: give a folder" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == [model]
+    train(tmp_path / "run", steps=2)
+    model.rename(tmp_path / "run" / model.name)
+    train(tmp_path / "run", steps=2)
+    assert (tmp_path / "run" / model.name).read_bytes() == b"weights"
+
+
 def test_a_line_that_is_lost_from_the_journal_is_told(tmp_path, capsys):
     train(tmp_path / "run", steps=4)
     journal = tmp_path / "run" / "journal.jsonl"
