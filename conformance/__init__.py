@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 
-def parametrize(impl: Any, *, rule: str, dialect: str | None = None) -> Callable[[Any], Any]:
+def parametrize(
+    impl: Any, *, rule: str, dialect: str | None = None, declare: tuple[str, ...] = ()
+) -> Callable[[Any], Any]:
     """Put every case of a rule to an implementation, in a test file of its author's:
 
     >>> @parametrize("reference", rule="lion")
@@ -12,8 +14,9 @@ def parametrize(impl: Any, *, rule: str, dialect: str | None = None) -> Callable
     ...     question.check()
 
     `impl` is what `--impl` takes, an object with `make`, a class of torch's kind, or a factory of
-    optax's; `dialect` is the reading of the rule that it claims.
+    optax's; `dialect` is the reading of the rule that it claims, and `declare` what an
+    adapter would, as `--declare` takes it.
     """
     from .inline import parametrize as found  # noqa: PLC0415 - pytest loads this package everywhere
 
-    return found(impl, rule=rule, dialect=dialect)
+    return found(impl, rule=rule, dialect=dialect, declare=declare)

@@ -18,11 +18,15 @@ Judge an implementation of optimizers, step by step, against the reference of go
                  or in any language, 'cmd:./program'
   --dialect=RULE=NAME
                  claim a dialect of a rule, beside what the adapter claims
+  --declare=NAME=VALUE
+                 declare what an adapter may, as in scalar=float32 or dtypes=float32,bfloat16
   --rule=GLOB    only these rules, for example 'adam*' or 'l2+*'; may be given again
-  --dtype=NAME   only float64, or only float32
+  --dtype=NAME   only this type of tensors: float64, float32, bfloat16, float16
   --case=GLOB    only these cases, as a failure names them
   --report=FILE  write what was found, as FILE.json, FILE.html or FILE.md; may be given again
   --badge=FILE   write an endpoint badge of shields.io
+  --xp=LIBRARY[:DEVICE]
+                 ask with arrays of this library and compare there: cupy, torch:cuda
   --xfail=FILE   a ledger of what is known to differ; --write-xfail=FILE writes one
   --shrink       show the smallest test that fails, with the first case of each cause
   --no-cache     compute every truth anew; else it is kept in GOLDSTEP_CACHE or ~/.cache/goldstep

@@ -1,6 +1,7 @@
 """Put one question to one implementation, and say everything that can be said of the answer."""
 
 import contextlib
+import math
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from goldstep.oracle.judge import Divergence, curves
 from goldstep.oracle.mistakes import Suspicion
 from goldstep.oracle.observe import Seen
 from goldstep.oracle.place import here
+from goldstep.oracle.rounding import narrow
 
 from . import message
 from .implementations import Implementation
@@ -65,13 +67,14 @@ class Memory:
         self._verdicts.add(verdict)
         return new
 
-    def diagnosed(self, truth: Truth, seen: Seen) -> list[Match]:
+    def diagnosed(self, truth: Truth, seen: Seen, *, finite: bool) -> list[Match]:
+        """What explains it; for numbers that are not finite no search is made."""
         found = diagnose(truth, seen, self.known, deep=False) or misdeclared(truth, seen)
         if found and found[0].kind == "declaration":
             return found
         found = found or diagnose(truth, seen, self.known, deep=not self.in_vain)
         self.known = [m.suspicion for m in found if m.explains] or self.known
-        self.in_vain = self.in_vain or not any(m.explains for m in found)
+        self.in_vain |= finite and not any(m.explains for m in found)
         return found
 
 
@@ -105,8 +108,18 @@ def broken(made: Implementation, rule: str, dtype: str) -> str:
         verdict = getattr(error, "verdict", "")
         return f"{verdict}: {error}" if verdict else str(error)
     except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is broken
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}{raised(error)}"
     return ""
+
+
+def raised(error: Exception) -> str:
+    """The line that raised an error, if it is not one of ours."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    if where is None or str(where.tb_frame.f_globals.get("__package__")).startswith("goldstep."):
+        return ""
+    return f" ({where.tb_frame.f_code.co_filename}:{where.tb_lineno})"
 
 
 def wrong(made: Implementation, rule: str, name: str) -> str | None:
@@ -117,8 +130,9 @@ def wrong(made: Implementation, rule: str, name: str) -> str | None:
     except NotImplementedError:
         return None
     except Exception as error:  # noqa: BLE001 - it is the implementation's
-        kind = "" if isinstance(error, ContractError) else f"{type(error).__name__}: "
-        return f"{kind}{error}"
+        if isinstance(error, ContractError):
+            return str(error)
+        return f"{type(error).__name__}: {error}{raised(error)}"
     return ""
 
 
@@ -136,6 +150,11 @@ def ask(
     """
     memory = memory or Memory()
     truth = memory.kind(case, made.arithmetic(dtype), made.dialects)
+    if narrow(dtype):
+        try:
+            truth.golden()
+        except OverflowError as error:
+            return Answer("not tested", "out of range", f"NOT TESTED: {case.id}/{dtype}: {error}")
     try:
         with limited(LIMIT):
             seen = made.seen(truth, free=free)
@@ -144,21 +163,18 @@ def ask(
         return Answer("not tested", "not offered", said)
     except ContractError as error:
         name = getattr(error, "verdict", "adapter broken")
-        said = f"{case.id}/{dtype}: your adapter is broken: {error}"
+        said = f"{case.id}/{dtype}: {made.breach()}: {error}"
         return Answer("broken", name, said)
     except Exception as error:  # noqa: BLE001 - it is the implementation's
         name = f"raises {type(error).__name__}"
-        where = error.__traceback__
-        while where is not None and where.tb_next is not None:
-            where = where.tb_next
-        at = "" if where is None else f" ({where.tb_frame.f_code.co_filename}:{where.tb_lineno})"
-        return Answer("raises", name, f"{case.id}/{dtype}: {name}: {error}{at}")
+        return Answer("raises", name, f"{case.id}/{dtype}: {name}: {error}{raised(error)}")
     verdict = judge(truth, seen, place=made.place)
     if verdict.divergence is None:
         return Answer("conforms", "conforms", "", seen.level, verdict.ratio)
     seen = Seen(seen.level, here(seen.free, made.place), here(seen.forced, made.place))
     with np.errstate(all="ignore"):
-        matches = memory.diagnosed(truth, seen)
+        finite = math.isfinite(verdict.divergence.wrong[0].got)
+        matches = memory.diagnosed(truth, seen, finite=finite)
     claim = made.claim(case.rule)
     headline = message.headline(claim, matches, verdict.divergence)
     text = message.failure(truth, verdict.divergence, matches, claim)

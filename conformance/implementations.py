@@ -3,7 +3,8 @@
 import dataclasses
 import importlib
 import importlib.metadata
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ DTYPES = ("float64", "float32")
 EVERY = (*DTYPES, "bfloat16", "float16")
 """The types in which it can be asked, the finest first."""
 
+DECLARED = ("dtypes", "scalar", "compute", "state", "products", "iteration", "capabilities")
+"""What may be declared on the command line, beside what an adapter does."""
+
 DOORS = {"torch": "Class", "optax": "Factory"}
 """What wraps a class or factory of each kind that has no adapter, in `adapters/_<kind>.py`."""
 CAPABILITIES = {
@@ -42,7 +46,7 @@ CAPABILITIES = {
 """What an implementation may be able to do, and what is not tested if it is not."""
 
 
-class UnusableError(Exception):
+class UnusableError(ValueError):
     """An implementation that cannot be found, imported or used; the message says what to do."""
 
 
@@ -76,6 +80,8 @@ class Implementation:
     """Which of `CAPABILITIES` it has; docs/implementers.md says what each one takes."""
     notes: Collection[str] = ()
     """What the report says of it beside its name: how its hyper-parameters were mapped."""
+    adapter: bool = True
+    """Whether there is an adapter: else a class or factory is asked as it is."""
     place: Place | None = None
     """Where it is asked, if not with arrays of NumPy. `make` takes and gives those even so."""
     there: Make | None = None
@@ -111,6 +117,10 @@ class Implementation:
         more = {"compute": compute, "state": state, "products": products}
         return Arithmetic(dtype, scalar, self.iteration, **more, flush=self.flush)
 
+    def breach(self) -> str:
+        """What is broken if the contract is."""
+        return "your adapter is broken" if self.adapter else "it breaks the contract"
+
     def claim(self, rule: str) -> str:
         """What it claims to conform to, in words: `adam`, or `epsilon-hat`."""
         named = [self.dialects[r] for r in pipeline(rule).rules if r in self.dialects]
@@ -126,6 +136,9 @@ def implementation(name: str, rules: Collection[str] = ()) -> Implementation:
     `optax:pkg.mod.factory`, which is then the one of `rules`; or `cmd:PROGRAM`, in any language.
     Raises UnusableError.
     """
+    if not name or name.endswith(":"):
+        msg = f"--impl={name}: say what to judge, as in --impl=torch or --impl=torch:mylib.AdamW"
+        raise UnusableError(msg)
     door, _, rest = name.partition(":")
     if door == "cmd":
         return declared(Program(rest), name)
@@ -138,6 +151,8 @@ def declared(found: Any, name: str) -> Implementation:
     """What an adapter, of whatever kind, declares of itself. Raises UnusableError."""
     if not callable(getattr(found, "make", None)):
         msg = f"--impl={name}: {found!r} has no function make(rule, hyper, params)"
+        if isinstance(found, type):
+            msg += f"; a class needs none, as --impl=torch:{name.replace(':', '.')}"
         raise UnusableError(msg)
     fields = Implementation.__dataclass_fields__.keys() - {"place", "there"}
     said = {k: getattr(found, k) for k in fields if hasattr(found, k)}
@@ -151,6 +166,35 @@ def claiming(made: Implementation, dialects: Mapping[str, str]) -> Implementatio
     claimed = dataclasses.replace(made, dialects={**made.dialects, **dialects})
     _check(claimed)
     return claimed
+
+
+def declaring(made: Implementation, said: Collection[str]) -> Implementation:
+    """The same, declaring what is said as NAME=VALUE. Raises UnusableError."""
+    found: dict[str, Any] = {}
+    for one in said:
+        name, _, value = one.partition("=")
+        if name not in DECLARED or not value:
+            msg = f"--declare={one}: say one of {', '.join(DECLARED)}, as in scalar=float32"
+            raise UnusableError(msg)
+        found[name] = [*getattr(made, name), value] if name == "capabilities" else value
+        if name == "dtypes":
+            found[name] = value.split(",")
+    again = dataclasses.replace(made, **found)
+    _check(again)
+    return again
+
+
+def only(made: Sequence[Implementation], dtypes: Sequence[str]) -> list[Implementation]:
+    """The same, in these of their types. Raises UnusableError if none has any of them."""
+    types = [[d for d in EVERY if d in one.dtypes and d in dtypes] for one in made]
+    if not any(types):
+        one, said = made[0], ",".join(dtypes)
+        msg = (
+            f"--dtype={said}: --impl={one.name} declares {', '.join(one.dtypes)}; if it takes "
+            f"other types, --declare=dtypes={said}"
+        )
+        raise UnusableError(msg)
+    return [dataclasses.replace(one, dtypes=own) for one, own in zip(made, types, strict=True)]
 
 
 def at(made: Implementation, name: str) -> Implementation:
@@ -191,7 +235,8 @@ def _without_adapter(door: str, text: str, name: str, rules: Collection[str]) ->
         raise UnusableError(msg)
     found = getattr(_import(module, name), attribute, None)
     if not callable(found):
-        msg = f"--impl={name}: module {module} has no class or function {attribute}"
+        what = "" if found is None else f", but a {type(found).__name__} of that name"
+        msg = f"--impl={name}: module {module} has no class or function {attribute}{what}"
         raise UnusableError(msg)
     return wrapped(door, text, found, next(iter(rules)))
 
@@ -212,7 +257,7 @@ def _find(name: str) -> Any:
         return _import(f"goldstep.conformance.adapters.{name}", name)
     for entry in importlib.metadata.entry_points(group=GROUP):
         if entry.name == name:
-            return entry.load()
+            module, attribute = entry.module, entry.attr
     found = _import(module, name)
     if not attribute:
         return found
@@ -223,18 +268,34 @@ def _find(name: str) -> Any:
 
 
 def _import(module: str, name: str) -> Any:
+    if "/" in module or module.endswith(".py"):
+        msg = (
+            f"--impl={name}: give a module by its name, as --impl={Path(module).stem}, with its "
+            "folder on the Python path"
+        )
+        raise UnusableError(msg)
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         shipped = sorted(path.stem for path in ADAPTERS.glob("[!_]*.py"))
         if error.name == module or module.startswith(f"{error.name}."):
             msg = (
-                f"--impl={name}: there is no such module, nor an adapter of that name. Shipped are "
-                f"{', '.join(shipped)}; docs/implementers.md shows how to write one"
+                f"--impl={name}: there is no such module on the Python path, nor an adapter of "
+                f"that name. Shipped are {', '.join(shipped)}; docs/implementers.md shows how to "
+                "write one"
             )
+            holder, _, attribute = module.rpartition(".")
+            if hasattr(sys.modules.get(holder), attribute):
+                msg = (
+                    f"--impl={name}: {attribute} is no module but in {holder}: if it has a make, "
+                    f"--impl={holder}:{attribute}; if it is a class, --impl=torch:{module}"
+                )
             raise UnusableError(msg) from error
         extra = f" (pip install 'goldstep[{name}]')" if name in shipped else ""
         msg = f"--impl={name}: {error.name} is not installed{extra}"
+        raise UnusableError(msg) from error
+    except Exception as error:
+        msg = f"--impl={name}: importing {module} raises {type(error).__name__}: {error}"
         raise UnusableError(msg) from error
 
 
@@ -245,6 +306,10 @@ def _types(*said: str | Mapping[str, str] | None) -> list[str | None]:
 
 def _check(made: Implementation) -> None:
     """Raise UnusableError if an adapter declares what cannot be."""
+    for what in ("dtypes", "capabilities"):
+        if isinstance(said := getattr(made, what), str):
+            msg = f"--impl={made.name} declares {what} = {said!r}: write {what} = [{said!r}]"
+            raise UnusableError(msg)
     for rule, dialect in made.dialects.items():
         try:
             known = [name for name, said in readings(rule).items() if "seen" not in said]
@@ -257,12 +322,23 @@ def _check(made: Implementation) -> None:
                 f"{', '.join(known) or 'none'}"
             )
             raise UnusableError(msg)
+    _check_types(made)
+    if unknown := set(made.capabilities) - CAPABILITIES.keys():
+        there = ", ".join(CAPABILITIES)
+        msg = f"--impl={made.name} declares capabilities {sorted(unknown)}; there is {there}"
+        raise UnusableError(msg)
+
+
+def _check_types(made: Implementation) -> None:
+    """Raise UnusableError if a type is declared that there is not."""
     types = [*made.dtypes, made.iteration, *_types(made.scalar, made.compute, made.state)]
     for said, units in ((types, UNIT), (_types(made.products), PRODUCTS)):
         for dtype in [d for d in said if d is not None and d not in units]:
             msg = f"--impl={made.name} declares a type {dtype!r}; there is {', '.join(units)}"
             raise UnusableError(msg)
-    if unknown := set(made.capabilities) - CAPABILITIES.keys():
-        there = ", ".join(CAPABILITIES)
-        msg = f"--impl={made.name} declares capabilities {sorted(unknown)}; there is {there}"
-        raise UnusableError(msg)
+    for dtype in made.dtypes:
+        try:
+            numpy_dtype(dtype)
+        except ModuleNotFoundError as error:
+            msg = f"--impl={made.name} declares {dtype}: {error}"
+            raise UnusableError(msg) from error

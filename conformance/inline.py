@@ -1,7 +1,7 @@
 """Judge an optimizer in its author's own test file, in three lines."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -10,7 +10,14 @@ from goldstep.oracle import Case
 
 from .ask import ask, broken
 from .cases import asked
-from .implementations import Implementation, claiming, declared, implementation, wrapped
+from .implementations import (
+    Implementation,
+    claiming,
+    declared,
+    declaring,
+    implementation,
+    wrapped,
+)
 
 
 class Question:
@@ -31,9 +38,11 @@ class Question:
             pytest.fail(answer.message, pytrace=False)
 
 
-def parametrize(impl: Any, *, rule: str, dialect: str | None = None) -> Callable[[Any], Any]:
+def parametrize(
+    impl: Any, *, rule: str, dialect: str | None, declare: Collection[str]
+) -> Callable[[Any], Any]:
     """As `goldstep.conformance.parametrize` says."""
-    made = _declared(impl, rule, dialect)
+    made = declaring(_declared(impl, rule, dialect), declare)
     questions = [
         Question(made, case, dtype)
         for case in asked(rule, made.capabilities)

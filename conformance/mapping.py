@@ -49,6 +49,9 @@ STATE = {
 """By slot of the state: what libraries call it, the likeliest first."""
 
 
+ANY = "any keyword"
+
+
 class MappingError(Exception):
     """A parameter that has no counterpart, or two; the message says how to give it."""
 
@@ -91,6 +94,7 @@ def parse(text: str) -> tuple[str, dict[str, ast.expr]]:
     >>> path, {name: ast.unparse(value) for name, value in said.items()}
     ('mylib.SGD', {'mu': 'momentum', 'nesterov': 'True'})
     """
+    text = re.sub(r"^([\w.]+):(?=\w)", r"\1.", text)  # as entry points are written
     try:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
@@ -133,12 +137,14 @@ def mapped(
     wanted = [k for k in ours if k not in used | built_in.keys()]
     free = [str(k) for k in theirs if k is not None and k not in expressions]
     says = {k: ast.unparse(v) for k, v in expressions.items()}
-    says |= {theirs_: ours_ for ours_, theirs_ in _paired(wanted, free, name, door, rule)}
+    door = f"--impl='{door}({''.join(f'{k}={ast.unparse(v)}, ' for k, v in said.items())}"
+    said_of_all = _paired(wanted, [*free, *[ANY] * (None in theirs)], name, door, rule)
+    says |= {theirs_: ours_ for ours_, theirs_ in said_of_all}
     missing = [k for k in free if k not in says and theirs[k] is inspect.Parameter.empty]
     if missing:
         msg = (
             f"{name} needs {missing[0]!r}, which is known for no hyper-parameter of {rule} "
-            f"({', '.join(ours)}): say what it is, as in --impl='{door}({missing[0]}=...)'"
+            f"({', '.join(ours)}): say what it is, as in {door}{missing[0]}=...)'"
         )
         raise MappingError(msg)
     arguments = {k: compile(v, f"<{k}>", "eval") for k, v in says.items()}
@@ -147,13 +153,22 @@ def mapped(
 
 
 def _parameters(made: Callable[..., Any], skip: int) -> dict[str | None, Any]:
-    """Their parameters with their defaults; None stands for any other keyword."""
+    """Their parameters with their defaults; None stands for any other keyword.
+
+    What a class takes by any keyword is what the one before it need not be given.
+    """
     found: dict[str | None, Any] = {}
     for parameter in list(inspect.signature(made).parameters.values())[skip:]:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             found[None] = None
         elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
             found[parameter.name] = parameter.default
+    base = getattr(made, "__base__", object)
+    if None in found and base.__base__ not in {None, object}:
+        need_not = {
+            k: x for k, x in _parameters(base, skip).items() if x is not inspect.Parameter.empty
+        }
+        found = need_not | found
     return found
 
 
@@ -190,24 +205,30 @@ def _paired(
             said = " or ".join([sure, *rivals])
             msg = (
                 f"{parameter!r} of {name} may be {said} of {rule}: say which, as in "
-                f"--impl='{door}({parameter}={sure})'"
+                f"{door}{parameter}={sure})'"
             )
             raise MappingError(msg)
         can = {k: [p for p in found if p != parameter] for k, found in can.items()}
+        free.remove(parameter)
         yield sure, parameter
     for ours, found in can.items():
         if found:
             msg = (
                 f"{ours} of {rule} may be {' or '.join(found)} of {name}: say which, as in "
-                f"--impl='{door}({found[0]}={ours})'"
+                f"{door}{found[0]}={ours})'"
             )
-        else:
-            msg = (
-                f"{name} has no parameter that is known to be {ours} of {rule}; it takes "
-                f"{', '.join(free) or 'no other'}. Say which it is, as in "
-                f"--impl='{door}({free[-1] if free else 'parameter'}={ours})', or if it is built "
-                f"in, its value: --impl='{door}({ours}=1e-8)'"
-            )
+            raise MappingError(msg)
+    if can:
+        first, theirs = next(iter(can)), next((k for k in free if k != ANY), None)
+        both = [k for k in can if k in betas] if theirs else []
+        ours = f"({', '.join(both)})" if both[1:] and len(free) < len(can) else first
+        value = pipeline(rule).profile("default")[first]
+        msg = (
+            f"{name} has no parameter that is known to be {', '.join(can)} of {rule}; it takes "
+            f"{', '.join(free) or 'no other'}. "
+            + f"Say which it is, as in {door}{theirs or first}={ours})'. " * bool(free)
+            + f"If it is built in, say its value: {door}{first}={value!r})'"
+        )
         raise MappingError(msg)
 
 

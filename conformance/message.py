@@ -102,6 +102,10 @@ def _explained(truth: Truth, d: Divergence, matches: Sequence[Match]) -> Iterato
         for i, tag in enumerate(explain(truth, d)[:4]):
             yield row("equation" if i == 0 else "", equation(tag))
     if not matches:
+        worst = d.wrong[0]
+        near = abs(worst.got - worst.expected) <= 2.0**-18 * abs(worst.expected)
+        if truth.arithmetic.dtype == "float64" and near:
+            yield row("perhaps", "a part is computed in float32: so far do the two agree")
         return
     best = matches[0]
     for tag, code in best.suspicion.tags.items():
@@ -111,6 +115,8 @@ def _explained(truth: Truth, d: Divergence, matches: Sequence[Match]) -> Iterato
     if best.kind not in {"trap", "dialect"}:
         what = best.name
     yield row("matches", f"{what}: {best.suspicion.says}" if best.suspicion.says else what)
+    if best.kind == "dialect" and best.explains:
+        yield row("", f"If it is meant, claim it: --dialect={best.rule}={best.name}")
     if not best.explains:
         share = f"{best.ratio:.3g} times the bound is left of {d.wrong[0].ratio:.3g}"
         yield row("", f"but not all of it: {share}")

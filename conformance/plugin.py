@@ -1,22 +1,33 @@
 """The options of the suite, what it asks of whom, and the table at the end."""
 
 import datetime as dt
+import difflib
 import fnmatch
 import gc
 import itertools
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from goldstep.oracle import ContractError
+from goldstep.oracle import ContractError, pipeline
 
 from . import cores, ledger, trajectories
 from .ask import Memory
 from .cases import asked, rules, worth
-from .implementations import EVERY, Implementation, UnusableError, at, claiming, implementation
+from .implementations import (
+    EVERY,
+    Implementation,
+    UnusableError,
+    at,
+    claiming,
+    declaring,
+    implementation,
+    only,
+)
 from .ledger import Entry, LedgerError
 from .report import WRITERS, badge, report, summary, write
 from .whole import checks
@@ -27,6 +38,7 @@ PROPERTY = "goldstep"
 
 ASKED = pytest.StashKey[Sequence[Implementation]]()
 OFFERED = pytest.StashKey[list[tuple[Implementation, str, list[str]]]]()
+MISSED = pytest.StashKey[str]()
 BROKEN = pytest.StashKey[set[tuple[str, str]]]()
 LEDGER = pytest.StashKey[list[Entry]]()
 MEMORY = pytest.StashKey[dict[tuple[str, str], Memory]]()
@@ -56,6 +68,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="RULE=NAME",
         help="claim a dialect, as in adam=epsilon-hat, beside what the adapter claims",
+    )
+    group.addoption(
+        "--declare",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="declare what an adapter may, as in scalar=float32 or dtypes=float32,bfloat16",
     )
     group.addoption(
         "--xp",
@@ -96,11 +115,18 @@ def pytest_configure(config: pytest.Config) -> None:
             "make(rule, hyper, params), as docs/implementers.md shows"
         )
         raise pytest.UsageError(msg)
+    for glob in config.option.rule:
+        if not fnmatch.filter(there := rules(), glob) and not _composed(glob):
+            near = difflib.get_close_matches(glob.lower(), there) or there
+            msg = f"--rule={glob}: no rule is named so; there is {', '.join(near)}"
+            raise pytest.UsageError(msg)
     gc.unfreeze()
     gc.disable()  # a library that is imported makes much that stays, and no garbage
     try:
-        rules, claims = config.option.rule, dict(_claim(c) for c in config.option.dialect)
-        made = [implementation(name, rules) for name in config.option.impl]
+        claims = dict(_claim(c) for c in config.option.dialect)
+        made = [implementation(name, config.option.rule) for name in config.option.impl]
+        made = [declaring(one, config.option.declare) for one in made]
+        made = only(made, config.option.dtype or EVERY)
         made = [at(one, config.option.xp) if config.option.xp else one for one in made]
         config.stash[ASKED] = [claiming(one, claims) for one in made]
         trajectories.names()
@@ -143,24 +169,42 @@ def program(config: pytest.Config) -> str:
     return "python -m goldstep.conformance" if packaged else "pytest conformance"
 
 
+def repeated(config: pytest.Config, made: Implementation, case: str) -> str:
+    """The command that asks one case again."""
+    options = [f"--impl={made.name}"]
+    options += [] if made.adapter else [f"--rule={case.partition('/')[0]}"]
+    options += [f"--dialect={claim}" for claim in config.option.dialect]
+    options += [f"--declare={one}" for one in config.option.declare]
+    options += [f"--xp={made.place.name}"] if made.place else []
+    said = (option.partition("=") for option in [*options, f"--case={case}"])
+    return " ".join([program(config), *(f"{k}={shlex.quote(v)}" for k, _, v in said)])
+
+
 def _wanted(name: str, globs: list[str]) -> bool:
     return not globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
 
+def _composed(name: str) -> bool:
+    """Whether a name is one of parts that compose, be it listed or not."""
+    try:
+        pipeline(name)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
 def _rules(config: pytest.Config) -> Iterator[tuple[Implementation, str, list[str]]]:
     """Every implementation and rule, with the types in which it is offered and wanted."""
-    wanted = [rule for rule in rules() if _wanted(rule, config.option.rule)]
-    if not wanted:
-        msg = f"no rule is named {', '.join(config.option.rule)}; there is {', '.join(rules())}"
-        raise pytest.UsageError(msg)
+    named = [*config.option.rule, *(case.partition("/")[0] for case in config.option.case)]
+    every = dict.fromkeys([*rules(), *filter(_composed, named)])
+    wanted = [rule for rule in every if _wanted(rule, config.option.rule)]
     if config.option.case:
         wanted = [
             r for r in wanted if any(_wanted(r, [c.split("/")[0]]) for c in config.option.case)
         ]
     for made in config.stash[ASKED]:
         for rule in wanted:
-            dtypes = [d for d in EVERY if d in made.dtypes and _wanted(d, config.option.dtype)]
-            yield made, rule, [d for d in dtypes if made.offers(rule, d)]
+            yield made, rule, [d for d in EVERY if d in made.dtypes and made.offers(rule, d)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -191,11 +235,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                     questions.append((made, case, dtype, hard and finest))
                     ids.append(f"{made.name}-{case.id}/{dtype}")
     if config.option.case and not questions:
-        msg = (
+        config.stash[MISSED] = (
             f"no case that is asked is named {', '.join(config.option.case)}; a name reads like "
             "adamw/designed-scales/dyadic/constant/float64"
         )
-        raise pytest.UsageError(msg)
     metafunc.parametrize("question", questions, ids=ids)
 
 
@@ -221,6 +264,8 @@ def subject(item: pytest.Item) -> tuple[str, str] | None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Rule by rule: is the adapter whole, is the optimizer, is every step."""
+    if MISSED in config.stash:  # before this it would be told as an error of ours
+        raise pytest.UsageError(config.stash[MISSED])
     order = {about: i for i, about in enumerate(dict.fromkeys(map(subject, items)))}
     items.sort(key=lambda item: order[subject(item)])
     said = config.option.log_level, config.option.log_cli_level, config.option.log_file
@@ -296,7 +341,7 @@ def expected(config: pytest.Config, name: str) -> Entry | None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Iterator[None]:
     """Show one failure of each cause, in full; the others are counted, and in the report."""
-    if config.option.collectonly or ASKED not in config.stash:
+    if config.option.collectonly or ASKED not in config.stash or MISSED in config.stash:
         return (yield)
     stats = terminalreporter.stats
     failed = stats.get("failed", [])
@@ -305,9 +350,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Ite
         rows = [json.loads(str(v)) for name, v in test.user_properties if name == PROPERTY]
         row = rows[0] if rows else {}
         key = (row.get("implementation"), row.get("rule"), row.get("verdict") or row.get("message"))
-        causes.setdefault(key if rows else test.nodeid, test)
-    if failed:
-        stats["failed"] = list(causes.values())
+        causes.setdefault((bool(row.get("check")), key if rows else test.nodeid), test)
+    if failed:  # a step that is wrong says more than a whole of such steps
+        stats["failed"] = [causes[key] for key in sorted(causes, key=lambda key: key[0])]
     try:
         yield
     finally:

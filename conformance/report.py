@@ -123,7 +123,8 @@ def summary(asked: Sequence[Implementation], rows: Rows) -> Iterator[str]:
         for r in own:
             if not r["case"] and r["message"] and not r.get("check"):
                 known = "EXPECTED, " * (r["status"] == "expected")
-                yield f"{known}ADAPTER BROKEN for {r['rule']}: {r['message']}"
+                what = "ADAPTER" if made.adapter else "CONTRACT"
+                yield f"{known}{what} BROKEN for {r['rule']}: {r['message']}"
         yield from _wholes(own)
         yield from _untested(made, own, tested)
         yield _counted(totals(own))
@@ -186,7 +187,9 @@ def _untested(made: Implementation, own: Rows, tested: Rows) -> Iterator[str]:
     if idle := [r["rule"] for r in own if not r["offered"]]:
         yield f"NOT TESTED, not offered: {', '.join(idle)}"
     if refused := [r for r in own if r["case"] and r["status"] == "not tested"]:
-        yield f"NOT TESTED: {len(refused)} cases, of which the first: {refused[0]['message']}"
+        first = str(refused[0]["message"]).removeprefix("NOT TESTED: ")
+        many = f"{len(refused)} cases, of which the first: " if len(refused) > 1 else ""
+        yield f"NOT TESTED: {many}{first}"
     for capability, what in CAPABILITIES.items():
         if tested and capability not in made.capabilities:
             yield f"NOT TESTED, no capability '{capability}': {what}"

@@ -182,11 +182,12 @@ def _absent(make: Make, rule: str, hyper: Hyper, dtype: str) -> None:
 
 def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
     """Say so if every step is the right one times a factor that only a mix-up of units explains."""
-    mixups = {-1.0: "it goes uphill: is the gradient negated?"}
+    mixups = {-1.0: "it goes uphill: is the gradient negated, or the step added?"}
     if "lr" in hyper:
         lr = hyper["lr"]
         mixups |= {
             1 / lr: "the learning rate is not multiplied in",
+            -1 / lr: "the negative learning rate is not multiplied in",
             lr: "the learning rate is multiplied in twice",
             100.0: "is the learning rate a percentage?",
             0.01: "is the learning rate a percentage?",
@@ -210,7 +211,7 @@ def _units(rule: str, hyper: Hyper, dtype: str, seen: list[Tensors]) -> None:
         if abs(factor - 1) < 1e-3:
             if what is None:
                 return
-            msg = f"{what}: did make already take a step?"
+            msg = f"{what}: was a step taken already, or does its count begin at one?"
             raise ContractError(msg)
         for mixup, said in mixups.items():
             if abs(factor / mixup - 1) < 1e-3:

@@ -1,7 +1,6 @@
 """Ask an implementation everything that it offers: `pytest conformance --impl=NAME`."""
 
 import json
-import shlex
 
 import pytest
 
@@ -44,7 +43,7 @@ def test_adapter(adapter, tell, request):
         pytest.xfail(known.says())
     said = said or stale("its adapter is not broken")
     tell(made, rule, dtype=dtypes[0], status="broken", message=said)
-    pytest.fail(f"{rule}: your adapter is broken ({dtypes[0]}): {said}", pytrace=False)
+    pytest.fail(f"{rule}: {made.breach()} ({dtypes[0]}): {said}", pytrace=False)
 
 
 def stale(what):
@@ -82,8 +81,14 @@ def test_case(question, tell, request):
     memory = memories.setdefault((made.name, case.rule), Memory(kind))
     name = f"{case.id}/{dtype}"
     known = plugin.expected(request.config, name)
-    answer = ask(made, case, dtype, free=free, memory=memory)
-    where = {"case": case.id, "dtype": dtype, "level": answer.level, "ratio": number(answer.ratio)}
+    where = {"case": case.id, "dtype": dtype}
+    try:
+        answer = ask(made, case, dtype, free=free, memory=memory)
+    except Exception as error:
+        verdict = f"goldstep itself raises {type(error).__name__}"
+        tell(made, case.rule, **where, status="raises", verdict=verdict, message=str(error))
+        raise
+    where |= {"level": answer.level, "ratio": number(answer.ratio)}
     said = {"status": answer.status, "verdict": answer.verdict, "message": answer.message}
     if known and answer.status == "conforms":
         verdict = stale("conforms")
@@ -97,10 +102,7 @@ def test_case(question, tell, request):
         pytest.skip(answer.message)
     if said["status"] == "expected":
         pytest.xfail(known.says())
-    program, options = plugin.program(request.config), [f"--impl={shlex.quote(made.name)}"]
-    options += [f"--xp={made.place.name}"] if made.place else []
-    command = " ".join([program, *options, f"--case={name}"])
-    lines = [said["message"], message.repeat(command)]
+    lines = [said["message"], message.repeat(plugin.repeated(request.config, made, name))]
     if request.config.option.shrink and memory.first(answer.verdict):
         lines += ["", *shrunken(made, case, dtype)]
     pytest.fail("\n".join(lines), pytrace=False)

@@ -104,7 +104,7 @@ def checks(made: Implementation, rule: str) -> Iterator[str]:
     stages = pipeline(rule)
     if stages.given or stages.gram or stages.alone:
         return
-    apart = stages.scope != "model"
+    apart = all(stage.spec["scope"] != "model" for stage in stages.stages)
     able = set(made.capabilities)
     if not stages.stages:  # a schedule alone has nothing but a count
         yield from {"saves"} & able
@@ -152,7 +152,7 @@ def held(made: Implementation, case: Case, dtype: str, outs: Run) -> None:
     if divergence is not None:
         w = divergence.wrong[0]
         msg = (
-            f"{case.id}: {w.tensor!r} is {w.got!r} after step {divergence.step}, and not "
+            f"{case.id}: {w.tensor!r} is {w.got!r} after step {divergence.step}, not "
             f"{w.expected!r}: {w.ratio:.3g} times the bound"
         )
         raise ContractError(msg)
@@ -168,6 +168,8 @@ def hypers(made: Implementation, rule: str, dtype: str) -> None:
     """Every hyper-parameter may change in the middle of a run."""
     hyper, params, grads = numbers(rule, dtype)
     rows, other = pipeline(rule).rows(), pipeline(rule).profile("amplified")
+    case = _case("before any changes", rule, hyper, params, grads[:1])
+    held(made, case, dtype, run(made.make(rule, dict(hyper), copied(params)), grads[:1]))
     for k, x in hyper.items():
         new = other[k] if other[k] != x else x / 2
         if not isinstance(x, float) or not within(new, rows[k]["domain"]):
@@ -188,7 +190,7 @@ def groups(made: Implementation, rule: str, dtype: str) -> None:
     outs = run(offered(rule, dict(hyper), copied(params), groups=said), grads)
     for name, values in (("tall", hyper), ("wide", hyper | own)):
         some = [{name: g[name]} for g in grads]
-        case = _case("groups", rule, values, {name: params[name]}, some)
+        case = _case(f"{name!r} of two groups", rule, values, {name: params[name]}, some)
         held(made, case, dtype, [{name: out[name]} for out in outs])
 
 
@@ -216,7 +218,7 @@ def maximize(made: Implementation, rule: str, dtype: str) -> None:
     offered: Any = made.make
     outs = run(offered(rule, dict(hyper), copied(params), maximize=True), grads)
     negated = [{k: -x for k, x in g.items()} for g in grads]
-    held(made, _case("maximize", rule, hyper, params, negated), dtype, outs)
+    held(made, _case("negated gradients", rule, hyper, params, negated), dtype, outs)
 
 
 def mixed(made: Implementation, rule: str, dtype: str) -> None:
@@ -233,7 +235,7 @@ def mixed(made: Implementation, rule: str, dtype: str) -> None:
             msg = f"beside a {dtype} one, {name!r} came back as {outs[-1][name].dtype}, not {own}"
             raise ContractError(msg)
         some = [{name: g[name]} for g in grads]
-        case = _case("mixed types", rule, hyper, {name: params[name]}, some)
+        case = _case(f"in {own}", rule, hyper, {name: params[name]}, some)
         held(made, case, own, [{name: out[name]} for out in outs])
 
 

@@ -237,7 +237,7 @@ def errata() -> str:
         GENERATED,
         "# Errata of the seed texts",
         "The catalogue was begun from five documents, here called by their file names; they are no part of the "
-        "repository. What they say and is not so stands here, with what is true. A statement that can be tested "
+        "repository. What they say that is not so stands here, with what is true. A statement that can be tested "
         f"has a counterexample that runs, in [tests/test_errata.py](../tests/test_errata.py): {sum('untested' not in e for e in found)} of {len(found)}.",
     ]
     for seed in sorted({e["seed"] for e in found}):

@@ -41,7 +41,7 @@ def misdeclared(truth: Truth, seen: Seen) -> list[Match]:
             was = {"scalar": truth.arithmetic.scalar_dtype, "state": truth.arithmetic.state}
             declared = was.get(what, truth.arithmetic.compute)
             name = f"{WORDS[what].format(dtype)}, though {declared} is declared"
-            says = f"declare {what} = '{dtype}', or compute as declared."
+            says = f"declare {what} = '{dtype}' (--declare={what}={dtype}), or compute as declared."
             return [
                 Match(Suspicion(truth.case.rule, "declaration", name, says=says), verdict.ratio)
             ]

@@ -18,7 +18,7 @@ from .judge import Divergence, judge
 from .mistakes import KINDS, Suspicion, fitted, pairs, read_otherwise, singles
 from .observe import Seen, parted
 from .replay import Stepper
-from .rounding import LIMIT, UNIT, Bounded
+from .rounding import HUGE, LIMIT, UNIT, Bounded
 from .rules import module, pipeline, within
 from .truth import THETA, Moment, Truth
 
@@ -27,6 +27,8 @@ CLEARLY = 100.0
 whatever comes second."""
 ENOUGH = 12
 """How many steps are looked at to tell suspicions apart."""
+SAME = 2.0
+"""In units of the truth's bound: two suspicions are not told apart by less, which is rounding."""
 WORTH = 1e6
 """In units of the truth's bound: what comes nearer than this is judged under its own bound, which
 may be that much wider."""
@@ -76,6 +78,8 @@ def diagnose(
     if seen.forced and seen.free and looked.itself <= 1:
         looked = Look(truth, seen._replace(forced=[]))  # each step is right: the run went wrong
     listed = list(read_otherwise(truth.case.pipeline, truth.meant))
+    if looked.mute:
+        return looked.confirmed(known)
     # A mistake may see where a tensor ends although the rule does not.
     found = looked.confirmed(known) or looked.confirmed(listed) or looked.apart().confirmed(listed)
     return found if found or not deep or looked.itself == math.inf else _searched(looked)
@@ -115,6 +119,8 @@ class Look:
         if self.itself <= 1:  # what went wrong did so at none of these steps
             self.steps = list(range(len(self.units)))
             self.itself = self.residual(rule)
+        self.mute = self.itself == math.inf and self.residual(rule, gone=0.0) <= 1
+        """Whether nothing that is wrong is a number: any mistake may give none."""
         self._screened: dict[int, float] = {}
 
     def apart(self) -> "Look":
@@ -149,10 +155,13 @@ class Look:
             return list(range(min(n, 2 * ENOUGH)))
         return sorted({*range(min(n, ENOUGH)), *range(n // 2, min(n, n // 2 + 4))})
 
-    def residual(self, suspicion: Suspicion, *, least: float = math.inf) -> float:
+    def residual(
+        self, suspicion: Suspicion, *, least: float = math.inf, gone: float = math.inf
+    ) -> float:
         """How far what was seen is from a suspicion, in units of the truth's bound.
 
-        It stops where that is more than `least`.
+        It stops where that is more than `least`. What was seen and is no number is `gone` away from
+        one, and not at all from what has left the type as well.
         """
         truth = self.truth
         case = suspicion.case(truth.case)
@@ -172,12 +181,12 @@ class Look:
                 except (ArithmeticError, ValueError):
                     return math.inf
                 got, did = moments[t], Moment(params, step.state() if moments[t].state else None)
-                worst = max(worst, self.distance(t, got, did))
+                worst = max(worst, self.distance(t, got, did, gone=gone))
                 if not worst <= least:
                     return worst
         return worst
 
-    def distance(self, t: int, got: Moment, did: Moment) -> float:
+    def distance(self, t: int, got: Moment, did: Moment, *, gone: float = math.inf) -> float:
         """How far two moments after step `t` are from each other, in those units."""
         done = {(group, slot): x for group, slot, x in did.slots()}
         worst = 0.0
@@ -189,11 +198,12 @@ class Look:
             if (group, slot) not in self.units[t]:  # the truth went another way
                 continue
             # Zero-dimensional where the type is one of the host, as a count is.
-            error = np.abs(np.asarray(x, np.float64) - np.asarray(done[group, slot], np.float64))
-            ratio = error / self.units[t][group, slot]
-            ratio = np.where(error == 0, 0.0, ratio)
-            most = float(np.max(np.where(np.isfinite(ratio), ratio, np.inf)))
-            worst = max(worst, most)
+            was, now = (np.asarray(a, np.float64) for a in (x, done[group, slot]))
+            error = np.abs(was - now)
+            ratio = np.where(error == 0, 0.0, error / self.units[t][group, slot])
+            within = np.abs(now) <= HUGE[self.truth.arithmetic.dtype]
+            ratio = np.where(np.isfinite(was), ratio, np.where(within, gone, 0.0))
+            worst = max(worst, float(np.max(np.where(np.isnan(ratio), np.inf, ratio))))
         return worst
 
     def screened(self, suspicions: Iterable[Suspicion]) -> list[tuple[float, Suspicion]]:
@@ -230,14 +240,24 @@ class Look:
             return math.inf if self._screened[id(s)] else 0.0
 
     def nearest(self, suspicions: Iterable[Suspicion]) -> list[Match]:
-        """The nearest, if it is clearly nearer than the truth, and than what comes second."""
+        """The nearest, if it is clearly nearer than the truth, and than what comes second.
+
+        What is simpler is preferred: a fitted number, or a pair, is no second to what comes as
+        near, and no pair to one of its two. What differs from it by rounding alone is a rival.
+        """
         ranked = self.screened(suspicions)
         if len(ranked) < 2:
             return []
-        (best, s), (second, _) = ranked[:2]
-        if best * CLEARLY > self.itself or best * CLEARLY > second:
-            return []
-        return [Match(s, max(best, math.nextafter(1, 2)))]
+        best, _ = ranked[0]
+        near = [(r, s) for r, s in ranked if r <= best + SAME or r < best * CLEARLY]
+        for least, s in sorted(near, key=lambda one: (KINDS.index(one[1].kind), one[0])):
+            others = [(r - least, o) for r, o in near if o is not s and s not in o.parts]
+            harder = KINDS[max(KINDS.index("fit"), KINDS.index(s.kind) + 1) :]
+            clear = all(more >= -SAME and (more <= SAME or o.kind in harder) for more, o in others)
+            if clear and least * CLEARLY <= self.itself:
+                rivals = [o.name for more, o in others if more <= SAME and o.kind not in harder]
+                return [Match(s, max(least, math.nextafter(1, 2)), tuple(rivals))]
+        return []
 
     def fits(self) -> Iterator[Suspicion]:
         """For each hyper-parameter the one value that comes nearest, if it helps at all."""

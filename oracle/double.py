@@ -26,6 +26,14 @@ def upper(a: Any) -> Any:
     return (a.view(np.int64) & UPPER).view(np.float64)
 
 
+def lifted(x: Any, truth: Any) -> Any:
+    """Numbers in the type of a truth; a number without a shape stays one.
+
+    Before NumPy 2.4, the types themselves make a number of any array of one element.
+    """
+    return DoubleDouble(x) if truth is DoubleDouble else np.asarray(x, truth)[()]
+
+
 class DoubleDouble(NDArrayOperatorsMixin):
     """An array of unevaluated sums `high + low`, where |low| is at most half a unit of `high`.
 
@@ -49,14 +57,14 @@ class DoubleDouble(NDArrayOperatorsMixin):
         if isinstance(high, DoubleDouble):
             self.high, self.low = high.high, high.low
             return
-        self.high = np.float64(high)
+        self.high = lifted(high, np.float64)
         if low is None and getattr(high, "dtype", np.float64) == np.float64:
             low = np.broadcast_to(0.0, np.shape(high)) if np.ndim(high) else 0.0
         elif low is None:  # what is longer than a double is parted
             with np.errstate(invalid="ignore"):
                 low = np.subtract(high, self.high)
             low = np.where(np.isfinite(self.high), low, 0.0)
-        self.low = np.float64(low)
+        self.low = lifted(low, np.float64)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         return np

@@ -20,6 +20,7 @@ from goldstep import spec
 
 from . import link, rules, safetensors
 from .case import Case, Layout
+from .double import lifted
 from .replay import Gradients, Stepper, Tensors
 from .rounding import LIMIT, Arithmetic, Bounded, Doubtful, numpy_dtype, plain
 from .rules import Hyper, Pipeline, Readings, Stage, pipeline
@@ -168,7 +169,7 @@ def quantity(x: Any, arithmetic: Arithmetic) -> Quantity:
     held = np.dtype(float) if isinstance(x, int) else numpy_dtype(wide)
     with unbounded():
         hi = np.asarray(value.astype(held))
-        lo = np.asarray(plain(value - arithmetic.truth(hi.astype(np.float64))))
+        lo = np.asarray(plain(value - lifted(hi.astype(np.float64), arithmetic.truth)))
     return Quantity(hi, lo, np.broadcast_to(np.asarray(LIMIT * error, np.float64), hi.shape))
 
 

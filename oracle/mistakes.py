@@ -35,6 +35,8 @@ class Suspicion:
     factor: Callable[[Hyper], float] | None = None
     """What it multiplies each gradient by."""
     says: str = ""
+    parts: tuple["Suspicion", ...] = ()
+    """The two of a pair."""
 
     def readings(self, meant: Readings) -> Readings:
         changed = {k: v for k, v in meant.items() if k not in dict(self.meant)}
@@ -213,6 +215,7 @@ def together(a: Suspicion, b: Suspicion) -> Suspicion | None:
         frozen=a.frozen or b.frozen,
         factor=a.factor or b.factor,
         says=says,
+        parts=(a, b),
     )
 
 

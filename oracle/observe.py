@@ -35,7 +35,8 @@ def observe(truth: Truth, offered: Make, *, free: bool = True, xp: Any = np) -> 
     one that can be forced, and so does a coarse type. Every array that it is given is its own to
     keep; those that it gives back are of the namespace `xp`, and stay where they are. Raises
     ContractError if what it gives back has not the names, shapes and type of what it
-    was given, and NotImplementedError if it offers too little to be judged.
+    was given, NotImplementedError if it offers too little to be judged, and OverflowError if a
+    coarse type does not hold the case.
     """
     case, layout = truth.case, truth.layout
     dtype = numpy_dtype(truth.arithmetic.dtype)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .double import DoubleDouble
+from .double import DoubleDouble, lifted
 
 Number = Any
 LIMIT = 2.0
@@ -230,7 +230,11 @@ class Bounded:
         other = self.arithmetic.scalar(other)
         a, b, host = self.arithmetic.pair(self, other)
         x, y = (a, b) if np.ndim(a.error) else (b, a)
-        if np.ndim(y.error) or y.error:
+        if x is y:
+            error = 2 * size(x.value)
+            error += x.error
+            error *= x.error
+        elif np.ndim(y.error) or y.error:
             error = size(x.value) * y.error
             error += (size(y.value) + y.error) * x.error
         else:
@@ -347,6 +351,14 @@ def size(x: Any) -> Any:
     return np.abs(y, out=y) if np.ndim(y) else abs(y)
 
 
+def apart(a: Any, b: Any) -> Any:
+    """The first less the second, as precise as an error has to be."""
+    if not isinstance(a, DoubleDouble):
+        return plain(a - b)
+    b = DoubleDouble(b)
+    return a.high - b.high + (a.low - b.low)
+
+
 def terms(n: int) -> float:
     """How many roundings a sum of n terms gathers, in any order, but for the unluckiest ones."""
     return min(max(n - 1, 0), 2 * math.sqrt(n))
@@ -397,7 +409,7 @@ class Arithmetic:
         """An array that is given in the tensors' type, but computed with in a type that may be
         coarser, or flush what is small to zero.
         """
-        value = self.truth(x)
+        value = lifted(x, self.truth)
         magnitude = size(value)
         flushed = magnitude < self.tiny * self.flush
         error = np.broadcast_to(0.0, value.shape)  # without an array of its own
@@ -546,17 +558,17 @@ class Arithmetic:
         return Bounded(self, np.full_like(x.value, one.value), np.full(x.shape, one.error))
 
     def zeros(self, shape: Any, **_: Any) -> Bounded:
-        return Bounded(self, self.truth(np.zeros(shape)), np.zeros(shape))
+        return Bounded(self, lifted(np.zeros(shape), self.truth), np.zeros(shape))
 
     def asarray(self, x: Any, **_: Any) -> Bounded:
         """Constants, each rounded to the type of the tensors."""
         given = np.asarray(x, np.float64)
         mantissa = np.frexp(given)[0]
         exact = np.ldexp(mantissa, 8) % 1 == 0  # in every type
-        return Bounded(self, self.truth(given), np.where(exact, 0.0, self.own(abs(given))))
+        return Bounded(self, lifted(given, self.truth), np.where(exact, 0.0, self.own(abs(given))))
 
     def eye(self, n: int, m: int | None = None, **_: Any) -> Bounded:
-        return Bounded(self, self.truth(np.eye(n, m)), np.zeros((n, m or n)))
+        return Bounded(self, lifted(np.eye(n, m), self.truth), np.zeros((n, m or n)))
 
     def abs(self, x: Bounded) -> Bounded:
         return Bounded(self, abs(x.value), x.error, host=x.host)
@@ -600,10 +612,10 @@ class Arithmetic:
 
     def _extreme(self, a: Number, b: Number, less: Callable[[Any, Any], Any]) -> Bounded:
         x, y, host = self.pair(self.scalar(a), b)
-        apart, both = plain(x.value - y.value), x.error + y.error
-        first = ~less(apart, 0)
+        gap, both = apart(x.value, y.value), x.error + y.error
+        first = ~less(gap, 0)
         value, error = (np.where(first, *two) for two in ((x.value, y.value), (x.error, y.error)))
-        near = ~(abs(apart) > LIMIT * both)
+        near = ~(abs(gap) > LIMIT * both)
         if np.any(near):
             error = np.where(near, np.maximum(x.error, y.error), error)
         return Bounded(self, value, error, host=host)

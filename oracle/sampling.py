@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from .double import lifted
 from .replay import Slots, Stepper, Tensors
-from .rounding import LIMIT, UNIT, Arithmetic, Bounded, fits
+from .rounding import BEYOND, HUGE, LIMIT, UNIT, Arithmetic, Bounded, fits, narrow
 from .rules import Hyper, Pipeline
 
 SAMPLES = 16
@@ -67,6 +68,7 @@ class Noise:
         self.operands = operands if unit else 0.0
         self.copies = SAMPLES if unit else 1
         self.factored = False
+        self.most = 0.0  # the largest number of the exact copy
         self.linalg = SimpleNamespace(svd=self.svd, eigh=self.eigh, qr=self.qr, solve=self.solve)
 
     def draw(self, pool: Any, shape: tuple[int, ...]) -> Any:
@@ -86,7 +88,10 @@ class Noise:
         return math.sqrt(3) * self.uniform(shape)
 
     def array(self, x: Any) -> "Noisy":
-        return Noisy(self, x * self.draw(self.factors, x.shape) if self.unit else x)
+        if self.unit:
+            return Noisy(self, x * self.draw(self.factors, x.shape))
+        self.most = max(self.most, float(np.max(np.abs(x), initial=0.0)))
+        return Noisy(self, x)
 
     def operand(self, x: "Noisy") -> Any:
         """A matrix as it goes into a product."""
@@ -341,6 +346,15 @@ class Noisy:
         return self.noise.array(a @ b + own * self.noise.normal(own.shape))
 
 
+def leave(arithmetic: Arithmetic) -> None:
+    """Raise OverflowError where nothing can be asked any more: infinity has no factorisation.
+
+    A finer type holds what is asked in it, or else the case is refused for want of a bound.
+    """
+    if narrow(arithmetic.dtype):
+        raise OverflowError(BEYOND.format(arithmetic.dtype))
+
+
 def bound(arithmetic: Arithmetic, true: Noisy, noisy: Noisy, sigmas: float) -> Bounded:
     """The truth with the spread of the copies about it for its error."""
     truth = true.draws[0]
@@ -348,7 +362,10 @@ def bound(arithmetic: Arithmetic, true: Noisy, noisy: Noisy, sigmas: float) -> B
     variance = np.einsum("k...,k...->...", off, off) / SAMPLES
     floor = FLOOR * math.sqrt(variance.sum() / max(1, variance.size))
     sigma = np.maximum(np.sqrt(variance), floor)
-    return Bounded(arithmetic, arithmetic.truth(truth), sigmas / LIMIT * sigma)
+    if true.noise.most > HUGE[arithmetic.dtype]:
+        leave(arithmetic)
+        sigma = np.full_like(sigma, np.inf)
+    return Bounded(arithmetic, lifted(truth, arithmetic.truth), sigmas / LIMIT * sigma)
 
 
 def each(f: Callable[..., Any], *found: Any) -> Any:
@@ -376,6 +393,8 @@ def node(arithmetic: Arithmetic) -> Callable[[FunctionType], Callable[..., Any]]
             return iteration(*map(lifted, given))
 
         def bounded(*given: Any) -> Any:
+            if not all(np.isfinite(a.error).all() for a in given if isinstance(a, Bounded)):
+                leave(arithmetic)
             exact = Noise(0.0)
             true = on(exact, given)
             if exact.factored:  # by no library in bfloat16
@@ -462,4 +481,6 @@ class Sampled:
 
     def load(self, params: Tensors, state: Slots, /) -> None:
         for run, noise in zip(self.runs, self.noises, strict=True):
+            for one in noise:
+                one.most = 0.0
             run.load(self._lifted(params, *noise), self._lifted(state, *noise))

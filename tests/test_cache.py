@@ -1,14 +1,20 @@
 """What is kept on disk is what was computed, or is made again."""
 
+import dataclasses
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from goldstep.conformance.cases import asked
 from goldstep.oracle import Arithmetic, Truth, cache
+from goldstep.oracle.case import Layout
+from goldstep.oracle.double import DoubleDouble
 from goldstep.oracle.rounding import Bounded
+from goldstep.oracle.truth import Moment
 
 RULES = ("adam", "muon", "clip_by_global_norm+adam", "sgd", "adafactor")
 
@@ -55,9 +61,10 @@ def test_what_is_found_is_what_would_be_computed(rule, dtype, root):
 
 
 def test_it_is_found_and_not_computed_again(monkeypatch):
-    cache.Kept(question(), Arithmetic("float32")).golden()
-    monkeypatch.setattr(Truth, "_advance", None)
-    assert cache.Kept(question(), Arithmetic("float32")).golden()
+    for kept in (cache.Kept(question(), Arithmetic("float32")) for _ in range(2)):
+        assert kept.golden()
+        assert list(kept.free())
+        monkeypatch.setattr(Truth, "_advance", None)
 
 
 def test_another_question_has_another_name():
@@ -99,12 +106,89 @@ def test_a_folder_that_cannot_be_written_is_no_failure(root, monkeypatch):
     assert_kept(question(), Arithmetic("float64"))
 
 
-def test_the_entries_of_old_sources_are_deleted(root):
-    for name in ("one", "two", "three"):
-        (root / name).mkdir()
-    cache.folder.cache_clear()
-    cache.Kept(question(), Arithmetic("float64")).golden()
-    assert len(list(root.iterdir())) == cache.KEPT
+def test_of_the_entries_of_old_sources_the_last_alone_are_left(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for age, name in enumerate(["newest", "linked", "older", "oldest"]):
+        at = root / name
+        if name == "linked":  # what cannot be deleted does not keep the others
+            at.symlink_to(elsewhere, target_is_directory=True)
+        else:
+            at.mkdir()
+        os.utime(at, (1e9 - age, 1e9 - age))
+    (root / "file").write_text("")
+    for _ in "made", "found":
+        (root / "oldest").mkdir(exist_ok=True)
+        os.utime(root / "oldest", (0, 0))
+        cache.folder.cache_clear()
+        made = cache.folder(root)
+        assert made.parent == root
+        assert {path.name for path in root.iterdir()} == {"newest", "linked", "file", made.name}
+
+
+def test_entries_are_where_the_user_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert cache.root() == tmp_path
+    monkeypatch.delenv("GOLDSTEP_CACHE")
+    assert cache.root() == tmp_path / "x" / "goldstep"
+    made = cache.folder(cache.root())  # none of these is there
+    assert made.is_dir()
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache.root() == Path.home() / ".cache" / "goldstep"
+
+
+@pytest.mark.parametrize(
+    "file", ["spec/optimizers/adam.toml", "reference/optimizers/adam.py", "oracle/truth.py"]
+)
+def test_sources_are_the_bytes_of_every_file(file, monkeypatch):
+    read, found = Path.read_bytes, cache.sources.__wrapped__()
+    assert found == cache.sources()
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: read(path) + b" " * path.as_posix().endswith(file)
+    )
+    assert cache.sources.__wrapped__() != found
+
+
+def test_whatever_is_changed_in_a_case_it_has_another_name():
+    case = question()
+    name, theta = next(iter(case.params.items()))
+    grads = [*case.grads[:-1], case.grads[-1] | {name: 2 * theta}]
+    cases = [
+        case,
+        *(
+            dataclasses.replace(case, **changed)
+            for changed in (
+                {"rule": "adamax"},
+                {"hyper": case.hyper | {"lr": 0.5}},
+                {"params": case.params | {name: theta + 1}},
+                {"params": case.params | {name: theta.reshape(-1, 1)}},
+                {"grads": grads},
+                {"changes": [*case.changes[:-1], {"lr": 0.5}]},
+                {"given": [{"loss": 1.0}]},
+            )
+        ),
+    ]
+    layout = Layout(case)
+    truths = [Truth(c, Arithmetic("float64"), layout=layout) for c in cases]
+    assert len({cache.question(truth) for truth in truths}) == len(cases)
+
+
+def number(x, *, truth=np.float64):
+    return Moment({"w": Bounded(Arithmetic("float32"), truth(x), np.full(np.shape(x), 0.5))}, None)
+
+
+def test_what_an_entry_cannot_hold_is_not_kept(root):
+    two, one = np.ones(2), np.ones(1)
+    for moments in (
+        [number(two, truth=DoubleDouble)],
+        [number(two), number(one)],
+        [number(two), number(two), number(one)],
+        [number(two, truth=np.float32)],
+        [Moment({"w": "a word"}, None)],
+    ):
+        cache.keep(root / "entry", moments)
+        assert entries(root) == []
+    cache.keep(root / "entry", [number(two)])
+    assert_same(cache.fetch(root / "entry", Arithmetic("float32")), [number(two)])
 
 
 ASK = """

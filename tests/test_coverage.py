@@ -38,7 +38,7 @@ def test_a_bug_that_nobody_has_thought_of_fails(counted):
 
 def test_a_file_that_is_not_there_is_an_error_of_one_sentence(capsys):
     assert commands.main(["coverage", "nowhere.json"]) == 2
-    assert capsys.readouterr().err.startswith("goldstep: [Errno 2]")
+    assert capsys.readouterr().err.startswith("goldstep: nowhere.json: No such file")
 
 
 def test_nothing_is_both_a_line_of_a_rule_and_beyond_all_rules():

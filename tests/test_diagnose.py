@@ -158,15 +158,70 @@ def test_what_explains_nearly_all_is_the_nearest_and_no_explanation():
     assert diagnose(*done(small("adam"), off(0.3))) == []
 
 
+def ranked(*found, itself=1e6):
+    """What is the nearest of suspicions (kind, name, residual), of which `a+b` is a pair."""
+    looked, made = look(small("sgd")), {}
+    for kind, name, _ in found:
+        parts = tuple(made[part] for part in name.split("+") if part != name)
+        made[name] = Suspicion("sgd", kind, name, parts=parts)
+    looked.itself = float(itself)
+    looked.screened = lambda _: sorted(
+        [(float(r), made[name]) for _, name, r in found], key=lambda one: one[0]
+    )
+    return [(m.name, m.ratio, *m.rivals) for m in looked.nearest([])]
+
+
 def test_the_nearest_is_a_hundred_times_nearer_than_the_truth_and_than_the_second():
-    looked = look(small("sgd"))
     for itself, second, named in [(100, 100, True), (99, 100, False), (100, 99, False)]:
-        looked.itself = float(itself)
-        looked.screened = lambda _, second=second: [(1.0, "first"), (float(second), "second")]
-        found = [Match("first", math.nextafter(1, 2))]
-        assert looked.nearest([]) == (found if named else [])
-    looked.screened = lambda _: [(1.0, "alone")]
-    assert looked.nearest([]) == []
+        found = ranked(("trap", "a", 1), ("trap", "b", second), itself=itself)
+        assert found == ([("a", math.nextafter(1, 2))] if named else [])
+    assert ranked(("trap", "a", 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "named"),
+    [
+        ([("trap", "a", 50), ("trap", "b", 80), ("pair", "a+b", 50)], None),
+        ([("trap", "a", 50), ("trap", "b", 9e5), ("pair", "a+b", 50)], ("a", 50)),
+        ([("trap", "a", 50), ("trap", "b", 9e5), ("pair", "a+b", 40)], ("a", 50)),
+        ([("trap", "a", 50), ("trap", "b", 9e5), ("pair", "a+b", 0.5)], ("a+b", 1)),
+        ([("trap", "a", 50), ("hyper", "b", 51), ("pair", "a+b", 40)], ("a", 50, "b")),
+        ([("trap", "a", 50), ("hyper", "b", 47)], None),
+        ([("trap", "a", 50), ("hyper", "b", 53)], None),
+        ([("trap", "a", 50), ("fit", "b", 60)], ("a", 50)),
+        ([("trap", "a", 50), ("fit", "b", 40)], None),
+        ([("fit", "a", 50), ("fit", "b", 60)], None),
+        ([("fit", "a", 50), ("trap", "b", 9e5), ("pair", "b+a", 60)], ("a", 50)),
+        ([("trap", "a", 9e5), ("fit", "b", 9e5), ("pair", "a+b", 50), ("fit", "c", 60)], None),
+        ([("trap", "a", 0), ("trap", "b", 1)], ("a", 1, "b")),
+    ],
+)
+def test_of_what_is_about_as_near_the_simpler_is_named(found, named):
+    assert ranked(*found) == ([] if named is None else [pytest.approx(named)])
+
+
+def test_what_says_nothing_on_a_case_does_not_hide_the_nearest():
+    off = blind(
+        read("heavy_ball", "momentum-ignored"),
+        lambda _, params: {k: x * (1 + 1e-9) for k, x in params.items()},
+    )
+    (near,) = diagnose(*done(small("heavy_ball"), off))
+    assert (near.name, near.rivals) == ("momentum-ignored", ("momentum is zero",))
+
+
+def test_what_is_no_number_where_a_mistake_gives_none_is_that_mistake_if_a_number_says_so():
+    trap = read("coupled_newton", "sign-of-the-exponent")
+    unequal, equal = {"w": np.diag([1.0, 0.0, 0.0])}, {"w": np.eye(3)}
+    for grads, finite, names in [
+        ([unequal, equal], [False, True], ["sign-of-the-exponent"]),
+        ([unequal, unequal], [False, False], []),
+    ]:
+        case = small("coupled_newton", shapes={"w": (3, 3)}, steps=2)
+        case.grads[:] = grads
+        with np.errstate(all="ignore"):
+            truth, seen = done(case, trap)
+            assert [np.isfinite(m.params["w"]).all() for m in seen.forced] == finite
+            assert [m.name for m in diagnose(truth, seen)] == names
 
 
 def test_what_has_no_bound_explains_what_is_the_same_to_the_last_bit(monkeypatch):

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,16 @@ import pytest
 
 from goldstep import conformance
 from goldstep.conformance import whole
-from goldstep.conformance.implementations import UnusableError, implementation
+from goldstep.conformance.adapters import reference
+from goldstep.conformance.ask import Memory, ask, broken, wrong
+from goldstep.conformance.cases import asked
+from goldstep.conformance.implementations import (
+    UnusableError,
+    declared,
+    declaring,
+    implementation,
+    only,
+)
 from goldstep.conformance.mapping import MappingError, mapped, parse, placed
 from goldstep.conformance.process import Program, limit
 from goldstep.oracle.observe import ContractError
@@ -94,6 +104,119 @@ def test_the_mistake_of_an_author_s_class_is_named(judge):
     assert re.search("CAUSE of [0-9]+ cases: adamw: does not conform: it is the trap", output)
 
 
+def test_what_is_wrong_with_a_step_is_told_before_the_whole_and_can_be_asked_again(judge):
+    pytest.importorskip("torch", reason="NOT RUN: torch is not installed")
+    options = ["--impl=torch:mylib.AdamW", "--rule=adamw", "--dtype=float64"]
+    code, output = judge({"mylib.py": WRONG}, *options, "-k", "hypers or shocks")
+    assert code == 1
+    assert output.index("_ test_case[") < output.index("_ test_whole[")
+    assert "hypers: before any changes: " in output
+    again = re.search("repeat +python (.*)\n", output)[1]
+    code, output = judge({}, program=shlex.split(again))
+    assert code == 1
+    assert "it is the trap decay-after-the-step of adamw" in output
+
+
+@pytest.fixture
+def taken(tmp_path, monkeypatch):
+    """An author's class of torch's kind, as `--impl` takes it."""
+    pytest.importorskip("torch", reason="NOT RUN: torch is not installed")
+
+    def take(text, name="AdamW"):
+        (tmp_path / "taken.py").write_text(text, encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "taken", raising=False)
+        return implementation(f"torch:taken.{name}", ["adamw"])
+
+    return take
+
+
+def test_a_class_that_raises_says_what_and_where(taken):
+    raises = AUTHOR.replace('s["step"] += 1', 's["step"] += 1; assert s["step"] < 3, "no third"')
+    made = taken(raises)
+    says = r"AssertionError: no third \(.*taken\.py:\d+\)"
+    assert re.fullmatch(says, broken(made, "adamw", "float64"))
+    assert "the contract" in made.breach()
+
+
+def test_a_class_that_does_not_take_a_type_is_asked_in_the_other(taken):
+    held = "s = self.state[p]"
+    made = taken(AUTHOR.replace(held, f"assert p.element_size() < 8, 'no'; {held}"))
+    assert made.dtypes == ("float32",)
+    assert "NOT TESTED in float64: AssertionError: no" in made.notes
+    assert "its state is read: m in mu, v in nu, t in int:step" in made.notes
+
+
+def test_a_state_under_names_of_its_own_is_known_by_what_is_in_it(taken):
+    own = AUTHOR
+    for old, new in (("mu", "first"), ("nu", "second"), ("step", "n")):
+        own = own.replace(f'"{old}"', f'"{new}"').replace(f"{old}=", f"{new}=")
+    assert taken(own).notes[-1] == "its state is read: m in first, v in second, t in int:n"
+
+
+def test_a_state_that_is_not_known_is_shown(taken):
+    made = taken(AUTHOR.replace("step=0", "step=1").replace('s["step"])', '(s["step"] - 1))'))
+    says = "level 0: no entry of its state is known to be t; after three steps it has step = 4, mu"
+    assert made.notes[-1].startswith(says)
+
+
+def test_a_class_that_writes_into_the_gradients_is_noted(taken):
+    says = "it writes into the gradients that it is given (p.grad)"
+    assert says not in taken(AUTHOR).notes
+    assert says in taken(AUTHOR.replace('s["step"] += 1', 's["step"] += 1; p.grad.mul_(2)')).notes
+
+
+def test_what_a_class_hands_on_by_keyword_is_known(taken):
+    more = "\n\nclass Mine(AdamW):\n    def __init__(self, params, learning_rate=0.1, **more):\n"
+    more += "        super().__init__(params, learning_rate, **more)\n"
+    made = taken(AUTHOR + more, "Mine")
+    assert "betas=(beta1, beta2), learning_rate=lr, epsilon=eps" in made.notes[0]
+
+
+def test_a_class_of_torch_is_asked_for_groups(taken):
+    assert wrong(taken(AUTHOR), "adamw", "groups") == ""
+    first = AUTHOR.replace('rate = group["lr"]', 'rate = self.param_groups[0]["lr"]')
+    assert "'wide' of two groups: 'wide' is" in wrong(taken(first), "adamw", "groups")
+
+
+def test_a_class_of_torch_that_can_is_asked_to_maximize(taken):
+    assert "maximize" not in taken(AUTHOR).capabilities
+    ignored = taken(AUTHOR.replace("wd=0.01)", "wd=0.01, maximize=False)"))
+    assert "negated gradients: " in wrong(ignored, "adamw", "maximize")
+
+
+def test_a_search_is_given_up_after_numbers_only(monkeypatch):
+    for name in ("diagnose", "misdeclared"):
+        monkeypatch.setattr(f"goldstep.conformance.ask.{name}", lambda *_, **__: [])
+    memory = Memory()
+    for finite in (False, True):
+        memory.diagnosed(None, None, finite=finite)
+        assert memory.in_vain is finite
+
+
+def test_more_can_be_declared_without_an_adapter(taken):
+    made = taken(AUTHOR)
+    more = declaring(made, ["scalar=float32", "dtypes=float32,bfloat16", "capabilities=mixed"])
+    assert (more.scalar, more.dtypes) == ("float32", ["float32", "bfloat16"])
+    assert {*more.capabilities} - {*made.capabilities} == {"mixed"}
+    for said, says in (("scale=float32", "say one of dtypes, scalar"), ("scalar=fp32", "'fp32'")):
+        with pytest.raises(UnusableError, match=says):
+            declaring(made, [said])
+
+
+def test_only_the_types_that_are_wanted_are_asked_also_of_the_whole(taken):
+    made = taken(AUTHOR)
+    assert only([made], ["float32"])[0].dtypes == ["float32"]
+    with pytest.raises(UnusableError, match=r"declares float64, float32; .* --declare=dtypes=bfl"):
+        only([made], ["bfloat16"])
+
+
+def test_a_part_that_is_computed_in_float32_is_suspected(taken):
+    coarse = AUTHOR.replace("root = (", "root = (1 + 1e-8) * (")
+    (case,) = (c for c in asked("adamw", ()) if c.id == "adamw/designed-ties/dyadic/constant")
+    assert "a part is computed in float32" in ask(taken(coarse), case, "float64").message
+
+
 def test_a_factory_of_optax_is_judged_without_an_adapter(judge):
     pytest.importorskip("optax", reason="NOT RUN: optax is not installed")
     library = "import optax\n\ndef mine(step_size, b_1=0.9, beta2=0.99, wd=0.1):\n"
@@ -103,6 +226,18 @@ def test_a_factory_of_optax_is_judged_without_an_adapter(judge):
     assert code == 0, output
     assert "lion = mine(b_1=beta1, beta2=beta2, step_size=lr, wd=weight_decay)" in output
     assert "its state is read: m in mu" in output
+
+
+def test_what_optax_injects_changes_where_optax_keeps_it(tmp_path, monkeypatch):
+    pytest.importorskip("optax", reason="NOT RUN: optax is not installed")
+    text = "import optax\n\ndef mine(learning_rate, b1, b2, weight_decay):\n"
+    text += "    made = optax.inject_hyperparams(optax.lion)\n"
+    text += "    return made(learning_rate, b1, b2, weight_decay=weight_decay)\n"
+    (tmp_path / "injected.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    made = implementation("optax:injected.mine", ["lion"])
+    assert "its state is read: m in mu" in made.notes
+    assert wrong(made, "lion", "hypers") == ""
 
 
 def test_three_lines_in_an_author_s_own_test_file_are_enough(judge):
@@ -135,7 +270,8 @@ def test_a_dialect_is_claimed_on_the_command_line(judge):
     code, output = judge({}, *options)
     assert code == 1
     assert "conforms to dialect rate-outside, claims heavy_ball" in output
-    code, output = judge({}, *options, "--dialect=heavy_ball=rate-outside")
+    claim = re.search("If it is meant, claim it: (\\S+)", output)[1]
+    code, output = judge({}, *options, claim)
     assert code == 0, output
 
 
@@ -165,7 +301,7 @@ def needs_more(params, lr, betas, eps, horizon): ...
 @pytest.mark.parametrize(
     ("rule", "made", "said", "says"),
     [
-        ("adam", without_floor, "", r"no parameter that is known to be eps .*m\.f\(eps=1e-8\)"),
+        ("adam", without_floor, "", r"no parameter that is known to be eps .*m\.f\(eps=1e-08\)"),
         ("adamw", either, "", r"weight_decay of adamw may be wd or decay .*m\.f\(wd=weight_decay"),
         ("adam", needs_more, "", r"needs 'horizon'.*m\.f\(horizon=\.\.\.\)"),
         ("adam", adam, "(nothing=lr)", "has no parameter 'nothing'; it takes lr, beta_1"),
@@ -206,11 +342,44 @@ def test_a_slot_is_known_by_its_name_in_libraries():
         ("torch:json.dumps(3)", ["adam"], "give each parameter by name"),
         ("torch:json.dumps", ["adamm"], "no rule 'adamm'"),
         ("torch:json.", ["adam"], "is no dotted name"),
+        ("torch:json.__all__", ["adam"], "no class or function __all__, but a list of that name"),
     ],
 )
 def test_a_class_that_cannot_be_had_says_why(name, rules, says):
     with pytest.raises(UnusableError, match=says):
         implementation(name, rules)
+
+
+def test_a_module_that_cannot_be_imported_says_why(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text, says in (
+        ("unfinished", "def make(", "importing unfinished raises SyntaxError: '\\(' was never"),
+        ("choosy", "raise OSError('no device')", "importing choosy raises OSError: no device"),
+        ("stringy", "dtypes = 'float32'\ndef make(): ...", r"write dtypes = \['float32'\]"),
+    ):
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        with pytest.raises(UnusableError, match=says):
+            implementation(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "say what to judge"),
+        ("cmd:", "say what to judge"),
+        ("torch:", "say what to judge"),
+        ("./mylib.py", "give a module by its name, as --impl=mylib, with its folder on the Python"),
+        ("json:JSONDecoder", "no function make.*; a class needs none, as --impl=torch:json.JSOND"),
+        ("json.JSONDecoder", "no module but in json: .* if it is a class, --impl=torch:json.JSOND"),
+    ],
+)
+def test_what_is_no_adapter_says_what_would_be(name, says):
+    with pytest.raises(UnusableError, match=says):
+        implementation(name)
+
+
+def test_a_class_may_be_written_as_an_entry_point_is():
+    assert parse("mylib.optim:Adam(eps=1e-8)")[0] == "mylib.optim.Adam"
 
 
 def test_a_package_can_register_its_adapter_under_a_name(tmp_path, monkeypatch):
@@ -384,7 +553,7 @@ for line in sys.stdin:
         ("groups", '"groups", ()', '"none", ()', "groups: '.* is .* after step 1"),
         ("saves", '"restore"', '"none"', "saved after step 1, 'tall' is another after step 2"),
         ("saves", '{"saved": params}', "{}", "the answer to save is not .* it has no 'saved'"),
-        ("maximize", '"maximize" in', "False and", "maximize: '.* is .* after step 1"),
+        ("maximize", '"maximize" in', "False and", "negated gradients: '.* is .* after step 1"),
     ],
 )
 def test_a_program_is_asked_what_it_declares_of_the_whole(tmp_path, name, right, wrong, says):
@@ -449,3 +618,21 @@ def test_a_program_is_started_once_and_its_end_is_seen(tmp_path):
         del step
     program.close()
     assert child.returncode is not None
+
+
+def test_a_type_whose_arrays_there_are_not_is_an_error_with_its_remedy(monkeypatch):
+    class Adapter:
+        make, dtypes = reference.make, ("float32", "bfloat16")
+
+    assert "bfloat16" in declared(Adapter, "mine").dtypes
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    says = r"declares bfloat16: .* pip install 'goldstep\[bfloat16\]'"
+    with pytest.raises(UnusableError, match=says):
+        declared(Adapter, "mine")
+
+
+def test_the_reference_is_asked_in_the_types_that_there_are(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    assert {*importlib.reload(reference).dtypes} == {"float64", "float32", "float16"}
+    monkeypatch.undo()
+    assert "bfloat16" in importlib.reload(reference).dtypes

@@ -179,7 +179,8 @@ def test_rmsprop_momentum_coasts(rmsprop_momentum, hyper, theta, grads):
 
 
 @law(broken_by="centred-gradient")
-def test_rmsprop_centered_first_step(rmsprop_centered, hyper, theta, g):
+def test_rmsprop_centered_first_step(rmsprop_centered, hyper, theta, g, share):
+    hyper = hyper._replace(rho=(hyper.rho + share) / 2)  # where it is 0, so is v - m * m
     (before, after), _ = run(rmsprop_centered, hyper, theta, [g])
     spread = hyper.rho * (1 - hyper.rho) * g * g + hyper.eps
     assert same(before - after, hyper.lr * g / xp.sqrt(spread))
@@ -663,6 +664,7 @@ def test_tiger_as_large_as_the_tensor(tiger, hyper, theta, grads):
 
 @law(broken_by="size-of-the-momentum")
 def test_tiger_scale_of_the_gradients(tiger, hyper, theta, grads, c):
+    grads = grads[:4]  # a decay larger than one squares the parameter in each step
     thetas, _ = run(tiger, hyper, theta, grads)
     assert all(map(same, thetas, run(tiger, hyper, theta, [c * g for g in grads])[0]))
 

@@ -7,6 +7,7 @@ import pytest
 from goldstep.oracle import Arithmetic, Case, ContractError, Truth, make, observe
 from goldstep.oracle.case import Layout
 from goldstep.oracle.observe import checked, joined_state, level, like_init, parted
+from goldstep.oracle.replay import implementation
 from goldstep.oracle.truth import Moment
 
 SHAPES = {"a": (2,), "b": (2, 3)}
@@ -88,6 +89,15 @@ def test_in_a_coarse_type_each_step_is_forced_and_no_run_is_free():
     for kind in (Level0, Level1):
         with pytest.raises(NotImplementedError, match="of a run in float16 nothing is sure"):
             observe(truth(dtype="float16"), of(kind))
+
+
+@pytest.mark.parametrize("rule", ["shampoo", "soap"])
+def test_a_case_that_a_coarse_type_does_not_hold_is_not_asked_in_it(rule):
+    own = implementation()
+    large, small = ([arrays(scale, MATRIX)] * 3 for scale in (2.0**7, 2.0**-3))
+    with pytest.raises(OverflowError, match="leaves the range of float16"):
+        observe(truth(rule, "float16", grads=large, shapes=MATRIX), own)
+    assert len(observe(truth(rule, "float16", grads=small, shapes=MATRIX), own).forced) == 3
 
 
 def test_a_step_is_given_what_the_rule_takes_beside_the_gradients_in_the_type_under_test():

@@ -269,6 +269,13 @@ def test_compare_refuses_what_is_no_report(tmp_path, capsys):
     assert "is no report of goldstep's" in capsys.readouterr().err
 
 
+def test_identify_tells_who_agrees_with_each_part_of_a_pipeline(capsys):
+    assert commands.main(["identify", "--impl=reference", "--rule=sgd@cosine"]) == 2
+    assert "no rule is named sgd@cosine" in capsys.readouterr().err
+    assert commands.main(["identify", "--impl=reference", "--rule=adam@cosine"]) == 0
+    assert "torch.optim.Adam" in capsys.readouterr().out
+
+
 def test_identify_names_a_rule_and_who_agrees_with_it(tmp_path, monkeypatch, capsys):
     for name, text in (("right_lion", RIGHT), ("wrong_lion", WRONG)):
         (tmp_path / f"{name}.py").write_text(text)

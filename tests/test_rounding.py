@@ -489,6 +489,23 @@ def test_extremes_stay_within_their_error_and_within_the_limit(drawn):
         assert_within(x.max(), largest, [Fraction(float(a.value.max()))], limit)
 
 
+@pytest.mark.parametrize("dtype", UNIT)
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (0,), (3,)])
+def test_what_is_lifted_keeps_its_shape(dtype, shape):
+    for arithmetic in (Arithmetic(dtype), Arithmetic(dtype).long()):
+        for x in (arithmetic.tensor(np.ones(shape)), arithmetic.zeros(shape)):
+            assert np.shape(x.value) == np.shape(x.error) == x.shape == shape
+    assert DoubleDouble(np.ones(shape)).shape == shape
+
+
+def test_extremes_tell_two_doubles_apart_that_begin_alike():
+    long, low = Arithmetic("float64").long(), 2.0**-60 * np.array([-1.0, 0.0, 1.0])
+    a, b = (np.ravel(x) for x in np.meshgrid(low, low))
+    x, y = (Bounded(long, DoubleDouble(np.ones(9), part), np.zeros(9)) for part in (a, b))
+    assert np.array_equal(long.maximum(x, y).value.low, np.maximum(a, b))
+    assert np.array_equal(long.minimum(x, y).value.low, np.minimum(a, b))
+
+
 @EXAMPLES
 @given(st.lists(PAIRS, min_size=1))
 def test_a_comparison_that_the_limit_can_turn_is_in_doubt(drawn):

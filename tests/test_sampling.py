@@ -230,6 +230,19 @@ def test_the_zero_matrix_stays_zero_without_error(dtype):
         assert not result.error.any()
 
 
+def test_what_leaves_the_range_of_its_type_within_an_iteration_has_no_bound():
+    given = 2.0**64 * MATRICES["small"]  # of which the squares are beyond float32
+    for dtype, bounded_there in (("float32", False), ("float64", True)):
+        own = ARITHMETICS[dtype]
+        error = node(own)(newton_schulz)(own.tensor(given)).error
+        assert np.array_equal(np.isfinite(error), np.full(given.shape, bounded_there))
+    coarse = Arithmetic("float16")
+    large = coarse.tensor(2.0**10 * MATRICES["small"])
+    for x in (large, large * large):  # one within, the other before
+        with pytest.raises(OverflowError, match="leaves the range of float16"):
+            node(coarse)(newton_schulz)(x)
+
+
 @pytest.mark.parametrize("name", ["tall", "wide", "square", "rank-one"])
 @pytest.mark.parametrize(("dtype", "part"), [("float64", 1e-9), ("float32", 1e-3)])
 def test_an_error_that_comes_in_goes_out(dtype, part, name):

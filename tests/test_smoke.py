@@ -108,6 +108,11 @@ class Uphill(Wrapped):
         return super().__call__({k: g if g is None else -g for k, g in grads.items()}, **also)
 
 
+class Direction(IgnoresTheRate):
+    def __call__(self, grads, **also):
+        return super().__call__({k: g if g is None else -g for k, g in grads.items()}, **also)
+
+
 class AlreadyStepped(Wrapped):
     def __init__(self, rule, hyper, params):
         super().__init__(rule, hyper, params)
@@ -161,8 +166,9 @@ class Turned(ReadsTurned):
         (StepsWhatHasNoGradient, "moved 'wide', whose gradient was None"),
         (IgnoresTheRate, "128 times the rule's: the learning rate is not multiplied in"),
         (RateTwice, "0.0078125 times the rule's: the learning rate is multiplied in twice"),
+        (Direction, "-128 times the rule's: the negative learning rate is not multiplied in"),
         (Uphill, "-1 times the rule's: it goes uphill"),
-        (AlreadyStepped, "its first step is the rule's second: did make already take a step"),
+        (AlreadyStepped, "its first step is the rule's second: was a step taken already, or does"),
         (LoadsHalf, "after load, 'tall' goes on from elsewhere"),
         (HidesState, "missing is 't'"),
         (ReadsTurned, "it reads numbers with their bytes turned round"),

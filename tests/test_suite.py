@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,30 @@ def test_what_is_raised_in_the_middle_of_a_case_is_on_the_table(run):
     assert re.search(r"lion +lion +0 .* raises AssertionError", output)
 
 
+def test_a_case_that_a_coarse_type_does_not_hold_is_not_tested_and_said_so(run):
+    code, output = run({}, "--rule=shampoo", "--dtype=float16", impl="reference")
+    assert code == 0, output
+    assert "shampoo  shampoo  2" in output
+    assert re.search("NOT TESTED: .*shampoo/.*/float16: the truth leaves the range", output)
+
+
+def test_a_rule_of_which_goldstep_could_not_judge_a_case_does_not_conform(run):
+    broken = """
+        from goldstep.conformance import ask
+        from goldstep.conformance.adapters.reference import make
+
+        def judge(*_, **__):
+            raise OverflowError("such a case judges nothing")
+
+        ask.judge = judge
+    """
+    code, output = run({"mine.py": textwrap.dedent(broken)}, "--rule=sgd", impl="mine")
+    assert code == 1
+    assert "OverflowError: such a case judges nothing" in output
+    assert re.search("sgd .* goldstep itself raises OverflowError", output)
+    assert "0 of 1 rules conform, 1 do not" in output
+
+
 def test_an_option_that_is_not_offered_is_not_tested_and_said_so(run):
     refuses = "    if hyper.get('weight_decay'):\n        raise NotImplementedError('decay')\n"
     head = "def make(rule, hyper, params):\n"
@@ -142,7 +167,7 @@ def test_an_option_that_is_not_offered_is_not_tested_and_said_so(run):
     ("impl", "says"),
     [
         (None, "say what to judge: --impl=torch"),
-        ("no_such_thing", "there is no such module, nor an adapter of that name. Shipped are"),
+        ("no_such_thing", "on the Python path, nor an adapter of that name. Shipped are"),
         ("json", "has no function make"),
         ("json:nothing", "module json has nothing named nothing"),
     ],
@@ -174,11 +199,29 @@ def test_a_claim_that_cannot_be_is_refused(run, declared, says):
 
 def test_a_rule_or_case_that_is_not_there_is_an_error(run):
     code, output = run(BLOCKS, "--rule=adamm")
-    assert code != 0
-    assert "no rule is named adamm; there is ada" in output
+    assert code == 4
+    assert output.startswith("ERROR: --rule=adamm: no rule is named so; there is adam, radam")
     code, output = run(BLOCKS, "--case=adam/designed-scale/*")
-    assert code != 0
-    assert "no case that is asked is named adam/designed-scale/*; a name reads like" in output
+    assert code == 4
+    assert "ERROR: no case that is asked is named adam/designed-scale/*; a name reads" in output
+    assert "Traceback" not in output
+    assert "test_conformance.py" not in output
+
+
+def test_a_pipeline_that_is_not_listed_is_asked_by_its_name(run):
+    options = ["--rule=clip_by_value+lion@cosine", "--dtype=float64"]
+    code, output = run({}, *options, impl="reference")
+    assert code == 0, output
+    assert re.search(r"clip_by_value\+lion@cosine +clip_by_value\S+ +2 +\d+ +0\.\d+ +conf", output)
+    code, output = run({}, "--case=clip_by_value+lion@cosine/designed-shocks/*", impl="reference")
+    assert code == 0, output
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m goldstep.conformance --impl=reference --rule=sgd | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=300)  # noqa: S602
+    assert done.stdout.startswith("...")
+    assert done.stderr == ""
 
 
 def test_the_report_says_everything_that_was_asked(run, tmp_path):

@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 
@@ -18,6 +19,8 @@ STEPS, SHAPE = 50, (5, 3)
 MODEL = {"w": (5, 3), "b": (4,)}
 """The shapes of a rule that couples tensors, or tells them apart."""
 
+MATRICES = {"square": (4, 4), "wide": (3, 5), "tall": (5, 3), "row": (1, 6), "column": (6, 1)}
+
 
 class Witness(NamedTuple):
     rule: str
@@ -27,6 +30,8 @@ class Witness(NamedTuple):
     make: Callable[[dict[str, Any], Any], Callable[..., Any]]
     """From hyper-parameters and a parameter to a step, step(g, **given) -> parameter."""
     dialect: str = ""
+    iteration: str = ""
+    """The dialect of the iteration of Newton and Schulz within it."""
     hyper: dict[str, Any] = {}  # noqa: RUF012 - never changed
     """Hyper-parameters in place of the amplified ones."""
     rates: bool = False
@@ -90,7 +95,8 @@ def difference(witness):
         return arrays if by_name else arrays["w"]
 
     theta = drawn()
-    meant = {witness.about: witness.dialect} if witness.dialect else None
+    dialects = {witness.about: witness.dialect, "newton_schulz": witness.iteration}
+    meant = {name: dialect for name, dialect in dialects.items() if dialect}
     ours = make(witness.rule, hyper, theta, meant)
     theirs = witness.make(dict(hyper), handed(theta))
     worst, largest = 0.0, 0.0
@@ -152,6 +158,21 @@ def torch_optimizer(factory, before=None, schedule=None, seen=None):
             return found if by_name else found["w"]
 
         return step
+
+    return made
+
+
+def widened(make, owner, name, wide):
+    """A row's `make` whose steps find `wide` in `owner` under a name: a cast to float64, say."""
+
+    def made(hyper, theta):
+        step = make(hyper, theta)
+
+        def patched(g, **given):
+            with mock.patch.object(owner, name, wide):
+                return step(g, **given)
+
+        return patched
 
     return made
 

@@ -25,6 +25,10 @@ class Step:
 
     def __call__(self, grads, **changes):
         self.hyper |= changes
+        if changes and hasattr(self.held, "hyperparams"):  # optax.inject_hyperparams keeps them
+            said = self.factory.mapping.values(self.hyper)
+            held = {k: said.get(k, x) for k, x in self.held.hyperparams.items()}
+            self.held = self.held._replace(hyperparams=held)
         self.params, self.held = self.factory.step(self.hyper, self.params, self.held, grads)
         return {name: np.array(x) for name, x in self.params.items()}
 
@@ -66,6 +70,8 @@ class State(Step):
 
 
 class Factory:
+    adapter = False
+
     def __init__(self, text, found, rule):
         self.capabilities = {"changes", "hypers", "saves"}
         self.version = version_of(found)
@@ -74,8 +80,12 @@ class Factory:
         self.mapping = mapped(rule, found, said, f"optax:{path}")
         self.rows = {k: r for s in pipeline(rule).stages for k, r in s.spec["state"].items()}
         self.compiled = functools.cache(self._compiled)
-        self.traced = self._traces()
-        self.keys, seen = self._look()
+        self.traced, self.keys = False, None
+        try:
+            self.traced = self._traces()
+            self.keys, seen = self._look()
+        except Exception as error:  # noqa: BLE001 - it is the factory's, and is met again
+            seen = f"it raises {type(error).__name__}"
         level = f"its state is read: {seen}" if self.keys is not None else f"level 0: {seen}"
         self.notes = [f"{rule} = {self.mapping.described()}", level]
 
@@ -131,7 +141,8 @@ class Factory:
             return None, f"no part of its state is known to be {', '.join(missing)}"
         ends = [f".{key}" + "['w']" * (slot in slots) for slot, key in keys.items()]
         # A count that the rule does not have is no matter: it is kept for schedules.
-        rest = [p for p, x in paths.items() if not any(p.endswith(end) for end in ends)]
+        held = [p for p in paths if not p.startswith(".hyperparams")]
+        rest = [p for p in held if not any(p.endswith(end) for end in ends)]
         if more := [p for p in rest if np.ndim(paths[p]) or slots != [*rows]]:
             return None, f"its state has more than the rule's: {', '.join(more)}"
         self.keys = keys

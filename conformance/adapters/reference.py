@@ -1,10 +1,12 @@
 """The reference itself, put to its own questions: `--impl=reference`."""
 
+from importlib.util import find_spec
+
 from array_api_compat import array_namespace
 
 from goldstep.oracle.replay import implementation
 
-dtypes = ("float64", "float32", "bfloat16", "float16")
+dtypes = ("float64", "float32", "float16", *(["bfloat16"] if find_spec("ml_dtypes") else []))
 capabilities = {"changes", "absences", "hypers", "mixed"}
 made = implementation()
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import nn, optim
 
+from . import _torch
 from . import _torch_around as around
 from ._torch import array, copied, seen, shared, tensor
 
@@ -163,7 +164,7 @@ CLIPS = {
 FLAGS = {"l2", "maximize"}  # options of the optimizers
 
 
-class Params:
+class Params(_torch.Params):
     def __init__(self, optimizer, keys, params, clip):
         self.optimizer, self.keys, self.params, self.clip = optimizer, keys, params, clip
         self.seen = {name: seen(p) for name, p in params.items()}
@@ -176,20 +177,11 @@ class Params:
         self.clip(list(self.params.values()))
         kept = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)  # of NUMBERS, which would else be float32
-        self.optimizer.step()
-        torch.set_default_dtype(kept)
+        try:
+            self.optimizer.step()
+        finally:
+            torch.set_default_dtype(kept)
         return {name: copied(x) for name, x in self.seen.items()}
-
-    def save(self):
-        """The parameters and the optimizer's own state_dict, as a checkpoint would have them."""
-        return {k: p.detach().clone() for k, p in self.params.items()}, self.optimizer.state_dict()
-
-    def restore(self, saved):
-        params, held = saved
-        with torch.no_grad():
-            for name, p in self.params.items():
-                p.copy_(params[name])
-        self.optimizer.load_state_dict(held)
 
 
 class Step(Params):

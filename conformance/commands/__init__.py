@@ -6,9 +6,11 @@ takes; and `run(options)`, which gives back the exit code. What takes long to im
 
 import argparse
 import importlib
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from goldstep.conformance.report import VERSION
 
@@ -49,6 +51,17 @@ def main(args: Sequence[str] | None = None) -> int:
         return 0
     except (LookupError, ValueError, TypeError, OSError) as error:
         said = error.args[0] if isinstance(error, LookupError) and error.args else error
+        if isinstance(error, OSError) and error.filename is not None:
+            said = f"{error.filename}: {error.strerror}"
         sys.stderr.write(f"goldstep: {said}\n")
         return 2
     return code
+
+
+def read(path: Path) -> Any:
+    """What a file of JSON holds. ValueError names the file if it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} is no JSON: {error}"
+        raise ValueError(msg) from error

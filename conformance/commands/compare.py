@@ -6,11 +6,12 @@ holds one, whatever their names. The exit code is 1 if anything became worse.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from . import read
 
 PASSES = {"", "conforms"}
 
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read(path)
     if not isinstance(found, dict) or found.get("report") != 1:
         msg = f"{path} is no report of goldstep's, version 1"
         raise ValueError(msg)

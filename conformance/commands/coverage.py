@@ -8,7 +8,6 @@ in FILE is neither.
 """
 
 import argparse
-import json
 import sys
 import tomllib
 from collections import Counter
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from goldstep import spec
+
+from . import read
 
 BEYOND = Path(__file__).parent.parent / "beyond_rules.toml"
 VERDICTS = ("caught", "declared", "out of reach", "not covered")
@@ -61,7 +62,11 @@ def verdicts(known: list[dict[str, str]]) -> list[tuple[str, str, str]]:
 
 
 def run(options: argparse.Namespace) -> int:
-    rows = verdicts(json.loads(options.file.read_text(encoding="utf-8")))
+    known = read(options.file)
+    if not isinstance(known, list) or not all(isinstance(x, dict) and "id" in x for x in known):
+        msg = f"{options.file} is no list of objects, each with its id"
+        raise ValueError(msg)
+    rows = verdicts(known)
     wide = max((len(id_) for id_, _, _ in rows), default=0)
     for id_, verdict, what in sorted(rows, key=lambda row: VERDICTS.index(row[1])):
         sys.stdout.write(f"{verdict:12}  {id_:{wide}}  {what}\n")

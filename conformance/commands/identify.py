@@ -5,6 +5,7 @@
 
 It is driven as the suite would drive it, and what it does is compared with every rule, dialect,
 trap and mix-up of hyper-parameters. Of what explains it, it says which libraries agree, and how.
+The exit code is 0 if something explains it, 1 if nothing does, 2 if it cannot be asked.
 """
 
 import argparse
@@ -53,33 +54,54 @@ def candidates(impl: str, globs: list[str]) -> Iterator[Found]:
     """Every rule that the implementation can be asked to be, with what explains it best."""
     import fnmatch  # noqa: PLC0415
 
+    from goldstep.conformance.ask import raised  # noqa: PLC0415
     from goldstep.conformance.cases import rules  # noqa: PLC0415
     from goldstep.conformance.implementations import (  # noqa: PLC0415
         DOORS,
+        EVERY,
         UnusableError,
         implementation,
     )
 
     reasons: dict[str, str] = {}
+    raises: dict[str, str] = {}
     named = [r for r in rules() if not globs or any(fnmatch.fnmatchcase(r, g) for g in globs)]
+    if not named:
+        msg = f"no rule is named {', '.join(globs)}"
+        raise ValueError(msg)
     blind = impl.partition(":")[0] in DOORS and ":" in impl
     made: Any = None if blind else implementation(impl)
     asked = 0
-    for rule in named:
+    for i, rule in enumerate(named):
+        progress(f"{i + 1} of {len(named)}: {rule}")
         try:
             one = implementation(impl, [rule]) if blind else made
         except UnusableError as error:
             reasons[rule] = str(error)
             continue
-        if one.offers(rule, "float64"):
+        dtype = next(d for d in EVERY if d in one.dtypes)
+        if one.offers(rule, dtype):
+            try:
+                found = _tried(one, rule, dtype)
+            except Exception as error:  # noqa: BLE001 - what breaks here is not this rule
+                raises[rule] = f"as {rule} it raises {type(error).__name__}: {error}{raised(error)}"
+                continue
             asked += 1
-            yield from _tried(one, rule)
+            yield found
+    progress("")
     if not asked:
-        msg = f"{impl} can be asked for no rule: {next(iter(reasons.values()), 'none is offered')}"
+        why = next(iter([*raises.values(), *reasons.values()]), "none is offered")
+        msg = f"{impl} can be asked for no rule: {why}"
         raise ValueError(msg)
 
 
-def _tried(made: Any, rule: str) -> Iterator[Found]:
+def progress(said: str) -> None:
+    """Say where it is, in one line that is written over; only on a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{said}")
+
+
+def _tried(made: Any, rule: str, dtype: str) -> Found:
     import numpy as np  # noqa: PLC0415
 
     from goldstep.conformance.cases import asked  # noqa: PLC0415
@@ -89,32 +111,28 @@ def _tried(made: Any, rule: str) -> Iterator[Found]:
     # Large hyper-parameters show every term, and a rate that changes where it is multiplied in.
     best = [c for c in cases if "amplified/changing" in c.id] or cases
     case = ([c for c in best if "shocks" in c.id] or best)[0]
-    truth = Truth(case, made.arithmetic("float64"))
-    try:
-        with np.errstate(all="ignore"):
-            seen = observe(truth, made.make)
-            verdict = judge(truth, seen)
-            matches = [] if verdict.conforms else diagnose(truth, seen)
-    except Exception:  # noqa: BLE001 - what breaks here is not this rule
-        return
+    truth = Truth(case, made.arithmetic(dtype))
+    with np.errstate(all="ignore"):
+        seen = observe(truth, made.make)
+        verdict = judge(truth, seen)
+        matches = [] if verdict.conforms else diagnose(truth, seen)
     if verdict.conforms:
         says = f"{rule}, with the hyper-parameters that it is given"
-        yield Found(rule, verdict.ratio, says, (), legitimate=True)
-    elif matches:
+        return Found(rule, verdict.ratio, says, (), legitimate=True)
+    if matches:
         m = matches[0]
         what = f"dialect {m.name}" if m.kind == "dialect" else f"{m.kind}: {m.name}"
         says = f" ({m.suspicion.says})" if m.suspicion.says else ""
-        yield Found(rule, m.ratio, f"{rule}, {what}{says}", (m.name,), m.kind == "dialect")
-    else:
-        yield Found(rule, verdict.ratio, rule, ())
+        return Found(rule, m.ratio, f"{rule}, {what}{says}", (m.name,), m.kind == "dialect")
+    return Found(rule, verdict.ratio, rule, ())
 
 
 def agreeing(found: Found) -> Iterator[str]:
     """Which libraries agree with it, as the specification has it."""
     from goldstep import spec  # noqa: PLC0415
-    from goldstep.oracle.rules import readings  # noqa: PLC0415
+    from goldstep.oracle.rules import pipeline, readings  # noqa: PLC0415
 
-    for stage in found.rule.split("+"):
+    for stage in pipeline(found.rule).rules:
         for name in found.adds:
             for user in readings(stage).get(name, {}).get("used_by", []):
                 yield f"agrees with {user}"

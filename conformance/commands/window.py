@@ -7,6 +7,7 @@ error that rounding can have made there, and the limit is twice that. See docs/w
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 
@@ -20,6 +21,9 @@ def lines(rule: str) -> Iterator[str]:
     from goldstep import spec  # noqa: PLC0415
     from goldstep.conformance import margins, window  # noqa: PLC0415
 
+    if parts := [part for part in re.split(r"[+|@]", rule) if part != rule]:
+        msg = f"{rule} has no window of its own: ask of its parts, {', '.join(parts)}"
+        raise ValueError(msg)
     measured = window.noted(rule)
     traps = [trap["name"] for trap in spec.load(spec.kind_of(rule), rule)["trap"]]
     for dtype in margins.MEASURED:

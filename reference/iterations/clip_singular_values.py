@@ -1,6 +1,7 @@
 """Singular values cut off above and below, with the singular vectors as they are.
 
-The nearest matrix whose singular values lie in the interval, for every unitarily invariant norm.
+The nearest matrix whose singular values lie in the interval, for every unitarily invariant norm,
+but that a singular value of zero stays zero.
 
 The numbers in the right margin are the equations of spec/iterations/clip_singular_values.toml.
 """

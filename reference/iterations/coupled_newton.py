@@ -1,6 +1,6 @@
 """The inverse p-th root of a positive definite matrix by Newton's method, with products alone.
 
-Iannazzo, "On the Newton method for the matrix p-th root", 2006; Higham, "Functions of Matrices",
+Iannazzo, "On the Newton method for the matrix pth root", 2006; Higham, "Functions of Matrices",
 2008, equation 7.18. The matrix that tends to I is iterated beside the root, which keeps it stable.
 
 The numbers in the right margin are the equations of spec/iterations/coupled_newton.toml.

@@ -1,7 +1,7 @@
 """The inverse square root and the square root of a matrix, by products alone.
 
-The Newton-Schulz iteration of Denman and Beavers; Higham, "Functions of Matrices", 2008, equation
-6.35. With the regularisation of BeyondMuon. https://github.com/Ocram7/BeyondMuon
+The coupled Newton-Schulz iteration; Higham, "Functions of Matrices", 2008, equation 6.35. With
+the regularisation of BeyondMuon. https://github.com/Ocram7/BeyondMuon
 
 The numbers in the right margin are the equations of spec/iterations/coupled_root.toml.
 """

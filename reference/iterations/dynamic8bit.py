@@ -1,6 +1,6 @@
 """Blockwise dynamic quantisation: numbers as one byte each, and one scale for each block of them.
 
-Dettmers et al., "8-bit Optimizers via Block-wise Quantization", 2022, sections 2.1 to 2.3.
+Dettmers et al., "8-bit Optimizers via Block-wise Quantization", 2022, sections 2.1 and 2.2.
 https://arxiv.org/abs/2110.02861 and github.com/bitsandbytes-foundation/bitsandbytes
 
 The numbers in the right margin are the equations of spec/iterations/dynamic8bit.toml.

@@ -9,7 +9,7 @@ from .._array import Array, namespace
 
 
 def inverse_root(A: Array, root: int = 4, eps: float = 1e-6) -> Array:
-    """Return (A + eps I)^(-1/root) of a symmetric `A` (n, n), what is negative of it set to zero.
+    """Return (A + eps I)^(-1/root) of a symmetric `A` (n, n), negative eigenvalues taken as 0.
 
     >>> import numpy as np
     >>> inverse_root(np.diag([16.0, 0.0]), eps=2.0**-20).round(4)

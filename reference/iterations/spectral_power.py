@@ -1,6 +1,7 @@
 """A power of the singular values of a matrix, whose singular vectors stay.
 
-The family of Qi et al., "Beyond Muon", 2026, between the gradient (power 1) and Muon (power 0).
+The family of Qi et al., "Delving into Muon and Beyond: Deep Analysis and Extensions", 2026, from
+the matrix itself (power 1) to Muon's step (power 0).
 https://arxiv.org/abs/2602.04669
 
 The numbers in the right margin are the equations of spec/iterations/spectral_power.toml.

@@ -1,6 +1,6 @@
 """AdaBelief: divide by how far gradients are from what was expected of them.
 
-Zhuang et al., AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients, 2020,
+Zhuang et al., "AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients", 2020,
 Algorithm 2.
 https://arxiv.org/abs/2010.07468
 

@@ -1,6 +1,6 @@
 """Adadelta: step by the size that steps have had, over the size that gradients have had.
 
-Zeiler, ADADELTA: An Adaptive Learning Rate Method, 2012, Algorithm 1, with a learning rate before
+Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012, Algorithm 1, with a learning rate before
 its step.
 https://arxiv.org/abs/1212.5701
 

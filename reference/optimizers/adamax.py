@@ -1,6 +1,6 @@
 """AdaMax: divide an average of gradients by a decaying maximum of their sizes.
 
-Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015, Algorithm 2.
+Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, Algorithm 2.
 https://arxiv.org/abs/1412.6980
 
 The numbers in the right margin are the equations of spec/optimizers/adamax.toml.

@@ -1,6 +1,6 @@
 """Adan: average gradients, and how they change, and divide by both together.
 
-Xie et al., Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models, 2022,
+Xie et al., "Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models", 2022,
 Algorithm 1, whose betas are 1 minus these.
 https://arxiv.org/abs/2208.06677
 

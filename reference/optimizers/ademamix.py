@@ -1,6 +1,6 @@
-"""AdEMAMix: adam with a second average of gradients, of a far longer memory.
+"""AdEMAMix: Adam with a second average of gradients, of a far longer memory.
 
-Pagliardini et al., The AdEMAMix Optimizer: Better, Faster, Older, 2024, Algorithm 1, with alpha
+Pagliardini et al., "The AdEMAMix Optimizer: Better, Faster, Older", 2024, Algorithm 1, with alpha
 and beta3 as they stand after their warm-up.
 https://arxiv.org/abs/2409.03137
 

@@ -1,6 +1,6 @@
 """ADOPT: divide each gradient by the second moment of those before it, then average.
 
-Taniguchi et al., ADOPT: Modified Adam Can Converge with Any beta2 with the Optimal Rate, 2024,
+Taniguchi et al., "ADOPT: Modified Adam Can Converge with Any beta2 with the Optimal Rate", 2024,
 Algorithm 2.
 https://arxiv.org/abs/2411.02853
 

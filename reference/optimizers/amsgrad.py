@@ -1,6 +1,6 @@
-"""AMSGrad: adam whose second moment never falls.
+"""AMSGrad: Adam whose second moment never falls.
 
-Reddi et al., On the Convergence of Adam and Beyond, 2018, Algorithm 2, with the bias corrections
+Reddi et al., "On the Convergence of Adam and Beyond", 2018, Algorithm 2, with the bias corrections
 of Adam that every library keeps.
 https://arxiv.org/abs/1904.09237
 

@@ -1,6 +1,6 @@
 """ASGD: SGD with a rate that falls, and beside it an average of its parameters.
 
-Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992.
+Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992.
 https://doi.org/10.1137/0330046
 
 The numbers in the right margin are the equations of spec/optimizers/asgd.toml.
@@ -33,7 +33,7 @@ def init(theta: Array, hyper: Hyper) -> State:
 def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, State]:
     """Take parameter `theta` and its gradient `g`, both of any one shape, through one step.
 
-    After t0 steps, here none, all parameters count the same, but the first is copied over:
+    After t0 steps, here none, all parameters count the same, but the first is overwritten:
 
     >>> import numpy as np
     >>> theta, hyper = np.zeros(1), Hyper(lr=1.0, decay=0.0, t0=0)

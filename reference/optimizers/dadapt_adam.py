@@ -1,4 +1,4 @@
-"""D-Adaptation for Adam: the rate is a lower bound, that grows, of the distance to the solution.
+"""D-Adaptation for Adam: the rate is a growing lower bound on the distance to the solution.
 
 Defazio and Mishchenko, "Learning-Rate-Free Learning by D-Adaptation", 2023, Algorithm 5.
 https://arxiv.org/abs/2301.07733 and github.com/facebookresearch/dadaptation

@@ -1,6 +1,6 @@
 """Damped momentum: the heavy ball, with a weight of its own for each new gradient.
 
-torch/optim, sgd.lua, 2012: what is specified here.
+torch/optim, sgd.lua, since 2013: what is specified here.
 https://github.com/torch/optim/blob/master/sgd.lua
 
 The numbers in the right margin are the equations of spec/optimizers/damped_momentum.toml.

@@ -34,6 +34,8 @@ def init(theta: Array, hyper: Hyper) -> State:
 def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, State]:
     """Take matrix `theta` and its gradient `g`, both (rows, cols), through one step.
 
+    Of rank one, the step has one singular value, `lr`; the rest of the gradient is kept for later:
+
     >>> import numpy as np
     >>> theta, g, hyper = np.zeros((2, 2)), np.diag([3.0, 1.0]), Hyper(lr=1.0, rank=1)
     >>> theta, state = update(theta, g, init(theta, hyper), hyper)

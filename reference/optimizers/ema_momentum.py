@@ -1,6 +1,6 @@
 """Momentum as an average: step along an average of the gradients.
 
-Ma and Yarats, Quasi-hyperbolic Momentum and Adam for Deep Learning, 2019, equations 1 and 2.
+Ma and Yarats, "Quasi-hyperbolic Momentum and Adam for Deep Learning", 2019, equations 1 and 2.
 https://arxiv.org/abs/1810.06801
 
 The numbers in the right margin are the equations of spec/optimizers/ema_momentum.toml.

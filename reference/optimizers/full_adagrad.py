@@ -1,6 +1,7 @@
-"""Adagrad with the full matrix: divide by the square root of the sum of all outer products.
+"""Adagrad, full matrix: divide by the square root of the sum of all outer products.
 
-Duchi, Hazan, Singer, "Adaptive Subgradient Methods", 2011, Figure 1, with the full matrix.
+Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
+Optimization", 2011, Figure 1, with the full matrix.
 https://jmlr.org/papers/v12/duchi11a.html
 
 The numbers in the right margin are the equations of spec/optimizers/full_adagrad.toml.

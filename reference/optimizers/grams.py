@@ -1,6 +1,6 @@
-"""Grams: adam by its size, and the gradient by its sign.
+"""Grams: Adam by its size, and the gradient by its sign.
 
-Cao et al., Grams: Gradient Descent with Adaptive Momentum Scaling, 2024, Algorithm 1.
+Cao et al., "Grams: Gradient Descent with Adaptive Momentum Scaling", 2024, Algorithm 1.
 https://arxiv.org/abs/2412.17107
 
 The numbers in the right margin are the equations of spec/optimizers/grams.toml.

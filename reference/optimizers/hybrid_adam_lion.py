@@ -1,6 +1,6 @@
 """From Adam to Lion: steps that begin as those of AdamW and end as those of Lion.
 
-Kingma and Ba, Adam: A Method for Stochastic Optimization, 2015, Algorithm 1: how it begins.
+Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, Algorithm 1: how it begins.
 https://arxiv.org/abs/1412.6980
 
 The numbers in the right margin are the equations of spec/optimizers/hybrid_adam_lion.toml.

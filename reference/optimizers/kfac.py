@@ -1,7 +1,7 @@
 """K-FAC: the inverse of a Kronecker product of what goes into a layer and what comes back.
 
 Martens and Grosse, "Optimizing Neural Networks with Kronecker-factored Approximate Curvature",
-2015, sections 3 to 6. https://arxiv.org/abs/1503.05671
+2015, sections 3, 4.2 and 6.3. https://arxiv.org/abs/1503.05671
 
 The numbers in the right margin are the equations of spec/optimizers/kfac.toml.
 """
@@ -37,6 +37,8 @@ def update(
     theta: Array, g: Array, state: State, hyper: Hyper, given: Given
 ) -> tuple[Array, State]:
     """Take the matrix `theta` (outputs, inputs) of a layer and its gradient `g` through one step.
+
+    Each side divides by its second moment, here 1/2, plus the root of the damping, here 1:
 
     >>> import numpy as np
     >>> theta, g, hyper = np.zeros((2, 2)), np.eye(2), Hyper(lr=1.0, beta=0.0, damping=1.0)

@@ -33,7 +33,7 @@ def init(theta: Array, hyper: Hyper) -> State:
 def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, State]:
     """Take parameter `theta` and its gradient `g`, both of any one shape, through one step.
 
-    The step is a tenth as long as the parameter, here 5, whatever the gradient:
+    The step is a tenth as long as the parameter, whose length is 5, whatever the gradient:
 
     >>> import numpy as np
     >>> theta, g = np.array([3.0, 4.0]), np.array([1e-3, 1e3])

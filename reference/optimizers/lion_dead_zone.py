@@ -1,6 +1,6 @@
-"""Lion with a dead zone: lion that stays where its vote is too close to call.
+"""Lion with a dead zone: Lion that stays where its vote is too close to call.
 
-Chen et al., Symbolic Discovery of Optimization Algorithms, 2023, Algorithm 2: the rule that this
+Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, Algorithm 2: the rule that this
 one varies.
 https://arxiv.org/abs/2302.06675
 

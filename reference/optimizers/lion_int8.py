@@ -1,6 +1,6 @@
-"""Lion with int8 momentum: lion whose average is kept in 8 bits, and one scale.
+"""Lion with int8 momentum: Lion whose average is kept in 8 bits, and one scale.
 
-Chen et al., Symbolic Discovery of Optimization Algorithms, 2023, Algorithm 2: the rule that this
+Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, Algorithm 2: the rule that this
 one varies.
 https://arxiv.org/abs/2302.06675
 

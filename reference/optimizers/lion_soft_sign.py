@@ -1,6 +1,6 @@
-"""Lion with a soft sign: lion whose vote counts for less where it is close, at first.
+"""Lion with a soft sign: Lion whose vote counts for less where it is close, at first.
 
-Chen et al., Symbolic Discovery of Optimization Algorithms, 2023, Algorithm 2: the rule that this
+Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, Algorithm 2: the rule that this
 one varies.
 https://arxiv.org/abs/2302.06675
 

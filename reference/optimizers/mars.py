@@ -1,6 +1,6 @@
-"""MARS: adamW on gradients that are corrected by how they have changed.
+"""MARS: AdamW on gradients that are corrected by how they have changed.
 
-Yuan et al., MARS: Unleashing the Power of Variance Reduction for Training Large Models, 2024,
+Yuan et al., "MARS: Unleashing the Power of Variance Reduction for Training Large Models", 2024,
 Algorithm 2, MARS-AdamW.
 https://arxiv.org/abs/2411.10438
 

@@ -1,6 +1,6 @@
-"""MARS, exact: adamW on gradients corrected by the same batch at the old point.
+"""MARS, exact: AdamW on gradients corrected by the same batch at the old point.
 
-Yuan et al., MARS: Unleashing the Power of Variance Reduction for Training Large Models, 2024,
+Yuan et al., "MARS: Unleashing the Power of Variance Reduction for Training Large Models", 2024,
 Algorithm 1, and 2 for AdamW, MARS-AdamW.
 https://arxiv.org/abs/2411.10438
 
@@ -37,7 +37,7 @@ def init(theta: Array, hyper: Hyper) -> State:
 
 
 def update(theta: Array, g: Array, state: State, hyper: Hyper, given: Given) -> tuple[Array, State]:
-    """Take parameter `theta` and its gradient `g`, and that of the same batch before, one step.
+    """Take `theta` through one step, by `g` and the gradient of the same batch one step before.
 
     However large the gradient, it counts as one of length one:
 

@@ -1,4 +1,4 @@
-"""Muon for kernels of convolutions: each is the matrix of its outputs by all else.
+"""Muon for kernels: each kernel of a convolution is the matrix of its outputs by all else.
 
 Jordan et al., 2024, and Liu et al., "Muon is Scalable for LLM Training", 2025. As in timm.
 https://kellerjordan.github.io/posts/muon/ and https://arxiv.org/abs/2502.16982

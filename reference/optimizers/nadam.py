@@ -1,6 +1,6 @@
-"""NAdam: adam that looks ahead, with a momentum that is warmed up.
+"""NAdam: Adam that looks ahead, with a momentum that is warmed up.
 
-Dozat, Incorporating Nesterov Momentum into Adam, ICLR workshop, 2016, Algorithm 2.
+Dozat, "Incorporating Nesterov Momentum into Adam", ICLR workshop, 2016, Algorithm 2.
 https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
 
 The numbers in the right margin are the equations of spec/optimizers/nadam.toml.

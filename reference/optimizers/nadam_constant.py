@@ -1,6 +1,6 @@
-"""NAdam without a schedule: adam that looks ahead, at one momentum.
+"""NAdam without a schedule: Adam that looks ahead, at one momentum.
 
-Dozat, Incorporating Nesterov Momentum into Adam, ICLR workshop, 2016, Algorithm 2.
+Dozat, "Incorporating Nesterov Momentum into Adam", ICLR workshop, 2016, Algorithm 2.
 https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
 
 The numbers in the right margin are the equations of spec/optimizers/nadam_constant.toml.

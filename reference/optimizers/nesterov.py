@@ -1,4 +1,4 @@
-"""Nesterov: the heavy ball, with the gradient taken where the velocity is about to lead.
+"""Nesterov momentum: the heavy ball, with the gradient taken where the velocity is about to lead.
 
 Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k^2)", 1983;
 as rewritten in Bengio et al., "Advances in Optimizing Recurrent Networks", 2012, equation 7.

@@ -1,6 +1,6 @@
 """Nesterov momentum, look-ahead form: the heavy ball, given gradients at the point ahead.
 
-Nesterov, A method of solving a convex programming problem with convergence rate O(1/k^2), 1983.
+Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k^2)", 1983.
 https://www.mathnet.ru/eng/dan46009
 
 The numbers in the right margin are the equations of spec/optimizers/nesterov_lookahead.toml.

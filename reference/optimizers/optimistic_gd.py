@@ -1,6 +1,6 @@
 """Optimistic gradient descent: step by the gradient, and by how it has just changed.
 
-Daskalakis et al., Training GANs with Optimism, 2018, equation 5, with a weight for each term.
+Daskalakis et al., "Training GANs with Optimism", 2018, equation 5, with a weight for each term.
 https://arxiv.org/abs/1711.00141
 
 The numbers in the right margin are the equations of spec/optimizers/optimistic_gd.toml.

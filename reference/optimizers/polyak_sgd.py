@@ -1,7 +1,7 @@
-"""Polyak step: SGD whose rate is by how far the loss is from its least.
+"""Polyak step: SGD whose rate is set by how far the loss is from its minimum.
 
-Loizou et al., Stochastic Polyak Step-size for SGD: An Adaptive Learning Rate for Fast Convergence,
-2021, equation 4, SPS_max.
+Loizou et al., "Stochastic Polyak Step-size for SGD: An Adaptive Learning Rate for Fast
+Convergence", 2021, equation 4, SPS_max.
 https://arxiv.org/abs/2002.10542
 
 The numbers in the right margin are the equations of spec/optimizers/polyak_sgd.toml.
@@ -33,9 +33,9 @@ def init(theta: dict[str, Array], hyper: Hyper) -> State:
 def update(
     theta: dict[str, Array], g: dict[str, Array], state: State, hyper: Hyper, given: Given
 ) -> tuple[dict[str, Array], State]:
-    """Take parameters `theta`, their gradients `g` and the loss one step.
+    """Take parameters `theta` through one step, by their gradients `g` and the loss.
 
-    For f = x^2 / 2, whose least is zero, and c = 1/2 it is there at once:
+    For f = x^2 / 2, whose minimum is zero, and c = 1/2 it is there at once:
 
     >>> import numpy as np
     >>> theta = {"x": np.array([8.0, -6.0])}

@@ -42,6 +42,8 @@ def update(
 ) -> tuple[Array, State]:
     """Take matrix `theta` and its gradient `g`, both (rows, cols), through one step.
 
+    A momentum that is white already is stepped as it is:
+
     >>> import numpy as np
     >>> theta, g, hyper = np.zeros((1, 1)), np.ones((1, 1)), Hyper(lr=0.5)
     >>> theta, state = update(theta, g, init(theta, hyper), hyper, Given(probe=g))

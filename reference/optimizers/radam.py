@@ -1,6 +1,6 @@
-"""RAdam: adam that does not divide until its second moment can be trusted.
+"""RAdam: Adam that does not divide until its second moment can be trusted.
 
-Liu et al., On the Variance of the Adaptive Learning Rate and Beyond, 2020, Algorithm 2.
+Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2020, Algorithm 2.
 https://arxiv.org/abs/1908.03265
 
 The numbers in the right margin are the equations of spec/optimizers/radam.toml.

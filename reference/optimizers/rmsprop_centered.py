@@ -1,6 +1,6 @@
 """Centred RMSprop: divide each gradient by its running standard deviation, and gather momentum.
 
-Graves, Generating Sequences With Recurrent Neural Networks, 2013, equations 38 to 41.
+Graves, "Generating Sequences With Recurrent Neural Networks", 2013, equations 38 to 41.
 https://arxiv.org/abs/1308.0850
 
 The numbers in the right margin are the equations of spec/optimizers/rmsprop_centered.toml.

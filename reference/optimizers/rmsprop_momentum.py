@@ -1,6 +1,6 @@
 """RMSprop with momentum: a heavy ball of gradients, each divided as in RMSprop.
 
-Tieleman and Hinton, Neural Networks for Machine Learning, 2012, lecture 6e, which names the
+Tieleman and Hinton, "Neural Networks for Machine Learning", 2012, lecture 6e, which names the
 combination.
 https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf
 

@@ -1,7 +1,7 @@
 """Rprop: longer steps while the sign of the gradient stays, shorter ones when it turns.
 
-Riedmiller and Braun, A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP
-Algorithm, 1993.
+Riedmiller and Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP
+Algorithm", 1993.
 https://ieeexplore.ieee.org/document/298623
 
 The numbers in the right margin are the equations of spec/optimizers/rprop.toml.

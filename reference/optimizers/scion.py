@@ -1,4 +1,4 @@
-"""Scion: step to the corner of a norm's ball, and so stay inside of it.
+"""Scion: step towards a corner of a norm's ball, and so stay inside it.
 
 Pethick et al., "Training Deep Learning Models with Norm-Constrained LMOs", 2025, with the spectral
 norm. https://arxiv.org/abs/2502.07529 and github.com/LIONS-EPFL/scion

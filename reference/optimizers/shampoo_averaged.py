@@ -1,4 +1,4 @@
-"""Shampoo with averages: what is long past is forgotten.
+"""Shampoo, averaged: its statistics forget what is long past.
 
 Anil et al., "Scalable Second Order Optimization for Deep Learning", 2020, and Shi et al., "A
 Distributed Data-Parallel PyTorch Implementation of the Distributed Shampoo Optimizer", 2023.

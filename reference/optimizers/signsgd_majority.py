@@ -1,6 +1,6 @@
 """signSGD with majority vote: step by the sign for which most workers vote.
 
-Bernstein et al., signSGD with Majority Vote is Communication Efficient and Fault Tolerant, 2019,
+Bernstein et al., "signSGD with Majority Vote is Communication Efficient and Fault Tolerant", 2019,
 Algorithm 1 without momentum.
 https://arxiv.org/abs/1810.05291
 
@@ -30,7 +30,7 @@ def init(theta: Array, hyper: Hyper) -> State:
 
 
 def update(theta: Array, g: Array, state: State, hyper: Hyper, given: Given) -> tuple[Array, State]:
-    """Take parameter `theta` one step by the gradients `g` and `others` of four workers.
+    """Take parameter `theta` through one step, by the gradients `g` and `others` of four workers.
 
     Three small gradients outvote a large one; two against two stay:
 

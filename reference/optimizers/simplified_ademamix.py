@@ -1,7 +1,7 @@
-"""Simplified AdEMAMix: adam by a decaying sum of gradients, to which the gradient itself is added.
+"""Simplified AdEMAMix: Adam by a decaying sum of gradients, to which the gradient itself is added.
 
-Morwani et al., Connections between Schedule-Free Optimizers, AdEMAMix, and Accelerated SGD
-Variants, 2025.
+Morwani et al., "Connections between Schedule-Free Optimizers, AdEMAMix, and Accelerated SGD
+Variants", 2025.
 https://arxiv.org/abs/2502.02431
 
 The numbers in the right margin are the equations of spec/optimizers/simplified_ademamix.toml.

@@ -1,6 +1,6 @@
 """Sophia: divide an average of gradients by one of the curvature, and clip.
 
-Liu et al., Sophia: A Scalable Stochastic Second-order Optimizer for Language Model Pre-training,
+Liu et al., "Sophia: A Scalable Stochastic Second-order Optimizer for Language Model Pre-training",
 2023, Algorithm 3.
 https://arxiv.org/abs/2305.14342
 
@@ -38,7 +38,7 @@ def init(theta: Array, hyper: Hyper) -> State:
 
 
 def update(theta: Array, g: Array, state: State, hyper: Hyper, given: Given) -> tuple[Array, State]:
-    """Take parameter `theta`, its gradient `g` and an estimate of the Hessian's diagonal one step.
+    """Take parameter `theta` through one step, by `g` and an estimate of the Hessian's diagonal.
 
     Where the curvature is negative it steps by the sign:
 

@@ -1,7 +1,7 @@
-"""Adam whose step has its singular values raised to a power.
+"""Spectral Adam: AdamW whose step has its singular values raised to a power.
 
-Qi et al., "Beyond Muon", 2026, AdamS and its kin, as in the authors' code.
-https://arxiv.org/abs/2602.04669 and github.com/Ocram7/BeyondMuon
+Qi et al., "Delving into Muon and Beyond: Deep Analysis and Extensions", 2026, AdamS and its kin, as
+in the authors' code. https://arxiv.org/abs/2602.04669 and github.com/Ocram7/BeyondMuon
 
 The numbers in the right margin are the equations of spec/optimizers/spectral_adam.toml.
 """
@@ -34,6 +34,8 @@ def init(theta: Array, hyper: Hyper) -> State:
 
 def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, State]:
     """Take matrix `theta` and its gradient `g`, both (rows, cols), through one step.
+
+    Adam's first direction is the sign of `g`, here with singular values of 1, which no power moves:
 
     >>> import numpy as np
     >>> theta, g, hyper = np.zeros((2, 2)), np.diag([3.0, 1.0]), Hyper(lr=0.5)

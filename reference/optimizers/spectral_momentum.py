@@ -1,7 +1,7 @@
-"""Momentum whose singular values are raised to a power: gradient descent at 1, Muon at 0.
+"""Spectral momentum: its singular values are raised to a power, the heavy ball at 1, Muon at 0.
 
-Qi et al., "Beyond Muon", 2026, mSGDS and its kin, as in the authors' code.
-https://arxiv.org/abs/2602.04669 and github.com/Ocram7/BeyondMuon
+Qi et al., "Delving into Muon and Beyond: Deep Analysis and Extensions", 2026, mSGDS and its kin, as
+in the authors' code. https://arxiv.org/abs/2602.04669 and github.com/Ocram7/BeyondMuon
 
 The numbers in the right margin are the equations of spec/optimizers/spectral_momentum.toml.
 """
@@ -29,6 +29,8 @@ def init(theta: Array, hyper: Hyper) -> State:
 
 def update(theta: Array, g: Array, state: State, hyper: Hyper) -> tuple[Array, State]:
     """Take matrix `theta` and its gradient `g`, both (rows, cols), through one step.
+
+    The singular values of the step, here of the gradient, are the roots of what they were:
 
     >>> import numpy as np
     >>> theta, g, hyper = np.zeros((2, 2)), np.diag([4.0, 1.0]), Hyper(lr=0.5)

@@ -1,6 +1,6 @@
-"""Tiger: signum whose rate is by the size of the tensor.
+"""Tiger: Signum with a rate in proportion to the size of the tensor.
 
-Su, Tiger: A Tight-fisted Optimizer, 2023.
+Su, "Tiger: A Tight-fisted Optimizer", 2023.
 https://kexue.fm/archives/9512
 
 The numbers in the right margin are the equations of spec/optimizers/tiger.toml.

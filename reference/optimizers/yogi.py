@@ -1,6 +1,6 @@
-"""Yogi: adam whose second moment moves by steps that do not grow with it.
+"""Yogi: Adam whose second moment moves by steps that do not grow with it.
 
-Zaheer et al., Adaptive Methods for Nonconvex Optimization, NeurIPS 2018, Algorithm 2.
+Zaheer et al., "Adaptive Methods for Nonconvex Optimization", NeurIPS 2018, Algorithm 2.
 https://papers.nips.cc/paper/2018/hash/90365351ccc7437a1309dc64e4db32a3-Abstract.html
 
 The numbers in the right margin are the equations of spec/optimizers/yogi.toml.

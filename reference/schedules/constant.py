@@ -19,7 +19,7 @@ class Hyper(NamedTuple):
 def value(t: int, hyper: Hyper) -> Number:
     """The factor of step `t`, which is 0 at the first.
 
-    With a factor of 1 it is constant:
+    A share of the rate for two steps, and then the whole:
 
     >>> [value(t, Hyper(share=0.5, total=2)) for t in range(4)]
     [0.5, 0.5, 1, 1]

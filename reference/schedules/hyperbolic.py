@@ -1,8 +1,8 @@
 """Hyperbolic decay, as in Amos: fall as one over the count, from the scale of the weights.
 
 Tian and Parikh, "Amos: An Adam-style Optimizer with Adaptive Weight Decay towards
-Model-Oriented Scale", 2022, as Su Jianlin reads it for sign updates.
-https://arxiv.org/abs/2210.11693
+Model-Oriented Scale", 2022, as Su Jianlin reads it. https://arxiv.org/abs/2210.11693 and
+https://kexue.fm/archives/9344
 
 The numbers in the right margin are the equations of spec/schedules/hyperbolic.toml.
 """

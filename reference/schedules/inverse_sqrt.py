@@ -1,4 +1,4 @@
-"""Inverse square root: rise in equal steps for the warm-up, then fall as the root of the count.
+"""Inverse square root: rise in equal steps, then fall as one over the root of the count.
 
 Vaswani et al., "Attention Is All You Need", 2017, equation 3, over its largest value.
 https://arxiv.org/abs/1706.03762

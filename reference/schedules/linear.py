@@ -1,7 +1,7 @@
 """Linear decay: fall in equal steps.
 
-Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2019, appendix A.2:
-linear decay of the learning rate. https://arxiv.org/abs/1810.04805
+Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
+2019, appendix A.2: linear decay of the learning rate. https://arxiv.org/abs/1810.04805
 
 The numbers in the right margin are the equations of spec/schedules/linear.toml.
 """

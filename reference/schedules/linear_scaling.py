@@ -1,4 +1,4 @@
-"""Linear scaling rule: multiply the rate as the batch is.
+"""Linear scaling rule: scale the rate in proportion to the batch.
 
 Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017, section 2.1.
 https://arxiv.org/abs/1706.02677

@@ -1,6 +1,6 @@
 """Multi-step decay: multiply the rate by one factor at two milestones.
 
-He, "Zhang, Ren and Sun, Deep Residual Learning for Image Recognition", 2016, section 4.2:
+He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2016, section 4.2:
 divided by 10 at 32k and 48k iterations. https://arxiv.org/abs/1512.03385
 
 The numbers in the right margin are the equations of spec/schedules/multi_step.toml.

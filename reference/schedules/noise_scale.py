@@ -1,6 +1,6 @@
 """Rate by the gradient noise scale: give the share of the largest rate that a batch can use.
 
-McCandlish, "Kaplan, Amodei and the OpenAI Dota Team, An Empirical Model of Large-Batch
+McCandlish, Kaplan, Amodei and the OpenAI Dota Team, "An Empirical Model of Large-Batch
 Training", 2018, equation 2.6. https://arxiv.org/abs/1812.06162
 
 The numbers in the right margin are the equations of spec/schedules/noise_scale.toml.

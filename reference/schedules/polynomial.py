@@ -1,6 +1,6 @@
 """Polynomial decay: fall as a power of what is left of the way.
 
-Liu, "Rabinovich and Berg, ParseNet: Looking Wider to See Better", 2015, section 4, the poly
+Liu, Rabinovich and Berg, "ParseNet: Looking Wider to See Better", 2015, section 4, the poly
 policy. https://arxiv.org/abs/1506.04579
 
 The numbers in the right margin are the equations of spec/schedules/polynomial.toml.

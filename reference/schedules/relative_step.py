@@ -1,4 +1,4 @@
-"""Adafactor's relative step: fall as the root of the count, from a cap.
+"""Adafactor's relative step: fall as one over the root of the count, from a cap.
 
 Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", 2018,
 Algorithm 4 and section 9. https://arxiv.org/abs/1804.04235

@@ -1,6 +1,6 @@
 """Square-root scaling rule: multiply the rate by the root of what the batch is multiplied by.
 
-Malladi, "Lyu, Panigrahi and Arora, On the SDEs and Scaling Rules for Adaptive Gradient
+Malladi, Lyu, Panigrahi and Arora, "On the SDEs and Scaling Rules for Adaptive Gradient
 Algorithms", 2022, definition 5.2. https://arxiv.org/abs/2205.10287; Krizhevsky, "One weird
 trick for parallelizing convolutional neural networks", 2014, section 3.2.
 https://arxiv.org/abs/1404.5997

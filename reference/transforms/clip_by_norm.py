@@ -1,4 +1,4 @@
-"""Clipping by norm: scale each gradient of which the norm is too large.
+"""Clipping by norm: scale down each gradient whose norm is too large.
 
 Pascanu, Mikolov and Bengio, "On the difficulty of training Recurrent Neural Networks", 2013,
 Algorithm 1, for each tensor on its own. https://arxiv.org/abs/1211.5063

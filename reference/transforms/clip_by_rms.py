@@ -1,4 +1,4 @@
-"""Clipping by the root mean square: scale each gradient of which the root mean square is too large.
+"""Clipping by the root mean square: scale down each gradient whose root mean square is too large.
 
 Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", 2018,
 section 6. https://arxiv.org/abs/1804.04235

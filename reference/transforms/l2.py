@@ -1,4 +1,4 @@
-"""L2: add to the gradient that of a penalty on the square of the parameter.
+"""L2 regularisation: add to the gradient that of a penalty on the square of the parameter.
 
 Krogh and Hertz, "A Simple Weight Decay Can Improve Generalization", 1991; as in line 6 of
 Algorithm 2 of Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.

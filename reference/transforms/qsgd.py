@@ -1,4 +1,4 @@
-"""QSGD: round each element at random to one of few levels, right on average.
+"""QSGD: round each element at random to one of few levels, without bias.
 
 Alistarh, Grubic, Li, Tomioka and Vojnovic, "QSGD: Communication-Efficient SGD via Gradient
 Quantization and Encoding", 2017, section 3.1. https://arxiv.org/abs/1610.02132

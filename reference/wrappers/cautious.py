@@ -1,4 +1,4 @@
-"""Cautious masking: leave out of an update what goes against the gradient, and make up for it.
+"""Cautious masking: leave out of an update what goes uphill, and make up for it.
 
 Liang, Chen, Liu and Liu, "Cautious Optimizers: Improving Training with One Line of Code", 2024,
 Algorithm 1. https://arxiv.org/abs/2411.16085

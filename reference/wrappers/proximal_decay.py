@@ -1,4 +1,4 @@
-"""Proximal weight decay: divide the parameter after the step, as the map of the penalty does.
+"""Proximal weight decay: divide the parameter after the step, by the proximal map of the penalty.
 
 Zhuang, Liu, Cutkosky and Orabona, "Understanding AdamW through Proximal Methods and
 Scale-Freeness", 2022. https://arxiv.org/abs/2202.00089

@@ -28,6 +28,8 @@ def update(
 ) -> tuple[Array, State]:
     """Take parameter `theta`, of any shape like its gradient `g`, through `first` or `second`.
 
+    A matrix goes downhill here, and a vector uphill:
+
     >>> import numpy as np
     >>> first, second = (lambda theta, g: theta - g), (lambda theta, g: theta + g)
     >>> for theta in (np.ones((1, 2)), np.ones(2)):

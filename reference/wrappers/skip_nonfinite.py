@@ -1,4 +1,4 @@
-"""Skipping what is not finite: take no step if a gradient holds an infinity or no number.
+"""Skipping what is not finite: take no step if a gradient holds an infinity or a NaN.
 
 Micikevicius et al., "Mixed Precision Training", 2018, section 3.2.
 https://arxiv.org/abs/1710.03740
@@ -28,7 +28,7 @@ def update(
 ) -> tuple[dict[str, Array], State]:
     """Take parameters `theta` and gradients `g`, both by name, through one step of `inner`.
 
-    One element that is no number stops the whole model for this step:
+    One NaN stops the whole model for this step:
 
     >>> import numpy as np
     >>> theta, g = {"a": np.ones(1), "b": np.ones(1)}, {"a": np.ones(1), "b": np.array([np.nan])}

@@ -138,6 +138,12 @@ WITNESSES = [
         dialect="epsilon-hat",
     ),
     row(
+        "adamw",
+        "keras.optimizers.AdamW",
+        lambda h: keras.optimizers.AdamW(**betas(h), weight_decay=h["weight_decay"]),
+        dialect="epsilon-hat",
+    ),
+    row(
         "adamax",
         "keras.optimizers.Adamax",
         lambda h: keras.optimizers.Adamax(**betas(h)),
@@ -155,6 +161,12 @@ WITNESSES = [
         lambda h: keras.optimizers.Adadelta(h["lr"], rho=h["rho"], epsilon=h["eps"]),
     ),
     row(
+        "rmsprop",
+        "keras.optimizers.RMSprop",
+        lambda h: keras.optimizers.RMSprop(h["lr"], h["rho"], epsilon=h["eps"]),
+        dialect="epsilon-inside-the-root",
+    ),
+    row(
         "rmsprop_momentum",
         "keras.optimizers.RMSprop",
         lambda h: keras.optimizers.RMSprop(**rms(h)),
@@ -164,6 +176,18 @@ WITNESSES = [
         "rmsprop_centered",
         "keras.optimizers.RMSprop",
         lambda h: keras.optimizers.RMSprop(**rms(h), centered=True),
+    ),
+    row(
+        "muon",
+        "keras.optimizers.Muon",
+        lambda h: keras.optimizers.Muon(
+            h["lr"],
+            weight_decay=h["weight_decay"],
+            momentum=h["momentum"],
+            ns_steps=h["steps"],
+        ),
+        dialect="moonlight",
+        tolerance=1e-6,  # keras takes the norm in float32
     ),
     row(
         "nadam",

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import optax
 import optax.contrib
-from witnessing import Witness, optax_transformation
+from witnessing import MATRICES, Witness, optax_transformation
 
 
 def row(rule, what, factory, **options):
@@ -54,7 +54,57 @@ def polyak_sgd(h, theta):
     return lambda g, loss: step(g, value=(loss - h["low"]) / h["c"])
 
 
+def rates(h):
+    """Another rate at each step, as `Witness.rates` has them."""
+    return lambda t: h["lr"] * jnp.asarray((1.0, 0.5, 0.25))[t % 3]
+
+
+def muon(h, *, nesterov):
+    """Its matrices are (inputs, outputs), ours (outputs, inputs)."""
+    return optax.contrib.muon(
+        h["lr"],
+        beta=h["momentum"],
+        weight_decay=h["weight_decay"],
+        ns_steps=h["steps"],
+        nesterov=nesterov,
+        muon_weight_dimension_numbers=optax.contrib.MuonDimensionNumbers(1, 0),
+    )
+
+
 WITNESSES = [
+    row(
+        "heavy_ball",
+        "optax.sgd",
+        lambda h: optax.sgd(rates(h), h["momentum"]),
+        dialect="rate-outside",
+        rates=True,
+    ),
+    row(
+        "nesterov",
+        "optax.sgd, nesterov=True",
+        lambda h: optax.sgd(rates(h), h["momentum"], nesterov=True),
+        dialect="rate-outside",
+        rates=True,
+    ),
+    row(
+        "adamw",
+        "optax.adamw",
+        lambda h: optax.adamw(
+            **betas(h) | {"eps": 0.0, "eps_root": h["eps"]}, weight_decay=h["weight_decay"]
+        ),
+        dialect="epsilon-inside-the-root",
+    ),
+    row(
+        "rmsprop",
+        "optax.rmsprop with eps_in_sqrt=False",
+        lambda h: optax.rmsprop(h["lr"], h["rho"], h["eps"], eps_in_sqrt=False),
+    ),
+    row(
+        "muon_debiased",
+        "optax.contrib.muon",
+        lambda h: muon(h, nesterov=True),
+        shape=MATRICES,
+    ),
     row(
         "ademamix",
         "optax.contrib.ademamix",

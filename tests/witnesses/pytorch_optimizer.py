@@ -1,8 +1,14 @@
 """pytorch_optimizer."""
 
+import functools
+
 import pytorch_optimizer as po
 import torch
-from witnessing import Witness, torch_optimizer
+from pytorch_optimizer.optimizer.muon import base
+from witnessing import MATRICES, Witness, torch_optimizer, widened
+
+NEWTON_SCHULZ = "zero_power_via_newton_schulz_5"
+IN_FLOAT64 = functools.partial(getattr(base, NEWTON_SCHULZ), dtype=torch.float64)
 
 
 def row(rule, what, factory, **options):
@@ -54,7 +60,24 @@ def muon_clip(h, theta):
     return step
 
 
+def muon(p, h):
+    named = {"momentum": h["momentum"], "ns_steps": h["steps"], "weight_decay": h["weight_decay"]}
+    return po.Muon([{"params": p, "use_muon": True, "lr": h["lr"], **named}])
+
+
 WITNESSES = [
+    Witness(
+        "muon",
+        "pytorch_optimizer 4.1.0, Muon",
+        widened(torch_optimizer(muon), base, NEWTON_SCHULZ, IN_FLOAT64),
+        iteration="clamped-norm",
+        shape=MATRICES,
+    ),
+    row(
+        "signsgd",
+        "pytorch_optimizer 4.1.0, SignSGD, momentum=0",
+        lambda p, h: po.SignSGD(p, h["lr"], momentum=0.0),
+    ),
     Witness(
         "qk_clip+adam",
         "pytorch_optimizer 4.1.0, MuonClip",

@@ -1,14 +1,22 @@
 """timm.optim."""
 
+import functools
+import operator
+
 import torch
-from witnessing import MODEL, Witness, torch_optimizer
+from witnessing import MODEL, Witness, torch_optimizer, widened
 
 from goldstep.conformance.adapters._timm import timm  # before any part of it
 
 from timm.scheduler import CosineLRScheduler  # isort: skip
+from timm.optim import muon as of_muon  # isort: skip
 from timm.utils.agc import adaptive_clip_grad  # isort: skip
 
 optim = timm.optim
+NEWTON_SCHULZ = "zeropower_via_newtonschulz"
+IN_FLOAT64 = functools.partial(getattr(of_muon, NEWTON_SCHULZ), dtype=torch.float64)
+MATRICES = {"square": (4, 4), "wide": (4, 5), "tall": (5, 4)}
+KERNELS = {"kernel": (4, 2, 3, 3), "wide": (24, 4, 2, 2), "matrix": (6, 5)}
 
 
 def rms(h):
@@ -70,7 +78,56 @@ class Cosine:
         self.made.step_update(self.taken)
 
 
+def muon(rule, said, shape, dialect="", **options):
+    """It iterates in bfloat16, here in float64."""
+
+    def made(p, h):
+        return optim.Muon(
+            p,
+            h["lr"],
+            h["weight_decay"],
+            h["momentum"],
+            nesterov=True,
+            ns_steps=h["steps"],
+            ns_coefficients="original",
+            **{name: each(h) if callable(each) else each for name, each in options.items()},
+        )
+
+    return Witness(
+        rule,
+        f"Muon with {said}nesterov=True and ns_coefficients='original'",
+        widened(torch_optimizer(made), of_muon, NEWTON_SCHULZ, IN_FLOAT64),
+        dialect,
+        iteration="clamped-norm",
+        shape=shape,
+    )
+
+
 WITNESSES = [
+    muon(
+        "muon",
+        "adjust_lr_fn='rms_to_rms', ",
+        MATRICES,
+        "unclamped-ratio",
+        adjust_lr_fn="rms_to_rms",
+    ),
+    muon("muon_conv", "", KERNELS),
+    muon(
+        "muon_conv",
+        "adjust_lr_fn='original', ",
+        KERNELS,
+        "ratio-of-the-flat",
+        adjust_lr_fn="original",
+    ),
+    muon(
+        "adamuon",
+        "algo='adamuon', ",
+        MATRICES,
+        "without-sign",
+        algo="adamuon",
+        betas=lambda h: (h["momentum"], h["momentum"]),
+        eps=operator.itemgetter("eps"),
+    ),
     Witness(
         "adaptive_clip+heavy_ball",
         "timm 1.0.31, timm.utils.agc.adaptive_clip_grad",

@@ -1,7 +1,8 @@
 """torch.optim."""
 
+import torch
 from torch import optim
-from witnessing import Witness, torch_optimizer
+from witnessing import MATRICES, Witness, torch_optimizer, widened
 
 
 def betas(h):
@@ -12,7 +13,46 @@ def row(rule, what, factory, **options):
     return Witness(rule, what, torch_optimizer(factory), **options)
 
 
+def sparse(p, h):
+    """Gradients of which every row is present."""
+    del h
+    for x in p:
+        x.grad = x.grad.to_sparse(1)
+
+
+def muon(what, dialect="", **options):
+    """It iterates on a copy in bfloat16, here on one in float64."""
+    made = torch_optimizer(
+        lambda p, h: optim.Muon(
+            p,
+            h["lr"],
+            h["weight_decay"],
+            h["momentum"],
+            options.get("nesterov", True),
+            ns_steps=h["steps"],
+            adjust_lr_fn=options.get("adjust_lr_fn"),
+        )
+    )
+    return Witness(
+        "muon",
+        f"torch 2.13.0, torch.optim.Muon{what}",
+        widened(made, torch.Tensor, "bfloat16", torch.Tensor.clone),
+        dialect,
+        iteration="clamped-norm",
+        shape=MATRICES,
+    )
+
+
 WITNESSES = [
+    muon(""),
+    muon(" with adjust_lr_fn='match_rms_adamw'", "match-rms-adamw", adjust_lr_fn="match_rms_adamw"),
+    muon(" with nesterov=False", "no-nesterov", nesterov=False),
+    Witness(
+        "adam",
+        "torch.optim.SparseAdam",
+        torch_optimizer(lambda p, h: optim.SparseAdam(p, **betas(h)), sparse),
+        dialect="epsilon-hat",
+    ),
     row(
         "adafactor",
         "torch.optim.Adafactor",
