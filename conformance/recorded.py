@@ -38,7 +38,7 @@ def told(job: Job, report: Report, found: Sequence[Cause]) -> list[str]:
 def headline(job: Job, report: Report) -> str:
     """The verdict in one line."""
     about = engine(job).parts[0].about
-    what = f"{about['optimizer']} of {about['library']}".removesuffix(" of ")
+    what = f"{about['optimizer']} of {about['library']}".removesuffix(" of ") or "the run"
     if all(r.unjudged for r in report.rows):
         return f"{job.rule}: NOTHING was held against the truth"
     unjudged = sum(bool(r.unjudged) for r in report.rows)

@@ -18,6 +18,7 @@ from goldstep import spec
 from . import link
 from .mistakes import counted_otherwise, read_otherwise
 from .pieces import Job, couples, engine, hyper_of, pieces
+from .recording import alike
 from .rounding import LIMIT, Bounded
 from .rows import AS_RECORDED, Change, Row, place_of, row, stretches
 from .rules import pipeline, readings, within
@@ -75,6 +76,12 @@ def _tries(job: Job, first: Row) -> Iterator[Try]:
                 f"each of its {len(parts)} shards is computed alone, as if it were the whole tensor"
             )
             yield says, (), lambda r: _fits(job, r, alone)
+    if _still(job, first):
+        yield "no step at all: everything is left as it was", (), functools.partial(_still, job)
+        return
+    if stages.slots and _fits(job, first, Change(anew=True)):
+        says = "a step from the state as it is before any step: the state was reset"
+        yield says, (), functools.partial(_explains, job, Change(anew=True))
     yield from _readings(job, first)
     yield from _hyper(job, first)
     yield from _count(job, first)
@@ -91,6 +98,17 @@ def _fits(job: Job, wrong: Row, change: Change, but: Collection[str] = ()) -> bo
     if found is None or found.unjudged:
         return False
     return {w.slot for w in found.wrong} <= set(but)
+
+
+def _still(job: Job, wrong: Row) -> bool:
+    """Whether a step left every array of a tensor as it began with it."""
+    pairs = [
+        (piece.step.before.get(name), left)
+        for piece in pieces(job, wrong.step, wrong.tensor)
+        for name, left in piece.step.after.items()
+        if name.split("/", 1 if name.startswith(THETA) else 2)[-1] == wrong.tensor
+    ]
+    return bool(pairs) and all(began and alike(began, left) for began, left in pairs)
 
 
 def _readings(job: Job, first: Row) -> Iterator[Try]:
@@ -127,10 +145,26 @@ def _hyper(job: Job, first: Row) -> Iterator[Try]:
             new = _solve(job, first, unknown)
             if new is not None:
                 times = f", {new / old:.4g} times that" if old else ""
+                ratio = _ratio(job, first, name, new / old) if old else 1.0
                 lines = [(s, line) for s in stages.stages for line in link.lines(s.module)]
                 tags = tuple(line.tag for s, line in lines if _uses(s, line, name))
                 says = f"{name} = {new!r}, where {old!r} was recorded{times}"
-                yield says, tags, functools.partial(_explains, job, _with_hyper(name, new))
+                yield says, tags, functools.partial(_hyper_explains, job, name, new, ratio)
+
+
+def _ratio(job: Job, first: Row, name: str, ratio: float) -> float:
+    """A ratio to the recorded value that explains a row, in as few digits as will do."""
+    old = _recorded(job, first)[name]
+    for short in (float(f"{ratio:.{digits}g}") for digits in range(1, 7)):
+        if short != 1 and _fits(job, first, _with_hyper(name, short * old)):
+            return short
+    return ratio
+
+
+def _hyper_explains(job: Job, name: str, new: float, ratio: float, other: Row) -> bool:
+    """Whether the same value, or the same multiple of what is recorded, explains another row."""
+    values = dict.fromkeys((new, ratio * _recorded(job, other)[name]))
+    return any(_explains(job, _with_hyper(name, x), other) for x in values)
 
 
 def _with_hyper(name: str, x: float) -> Change:

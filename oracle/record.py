@@ -20,6 +20,7 @@ import functools
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -38,6 +39,9 @@ Tensors = Mapping[str, Any]
 
 State = Mapping[str, Tensors]
 """By parameter, what an optimizer remembers of it, under the library's own names."""
+
+OURS = re.compile(r"\d{10}\.(before|after)\.safetensors.*")
+"""The files of a recording. No other in its folder is ever touched."""
 
 TORCH = {
     "torch.float64": "F64",
@@ -213,6 +217,9 @@ class Recorder:
     def _open(self, resume: int | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         journal = self.folder / JOURNAL
+        if not journal.exists() and any(self.folder.iterdir()):
+            msg = "it is not empty, and no recording: give a folder that is, or is not there yet"
+            raise FileExistsError(msg)
         journal.touch()
         steps, whole = read_journal(self.folder)
         kept = [n for n in steps if resume is None or n <= resume]
@@ -220,7 +227,7 @@ class Recorder:
             again = b"".join(line_of(_said(steps[n])) + b"\n" for n in kept)
             self._replace(journal, again)
         due = {file_name(n, half) for n in kept for half in ("before", "after")}
-        for path in self.folder.glob("*.safetensors*"):
+        for path in filter(lambda p: OURS.fullmatch(p.name), [*self.folder.iterdir()]):
             if path.name not in due:  # was being written when the run was killed, or is dropped
                 path.unlink()
         if kept:

@@ -123,6 +123,10 @@ class Recording:
             last = self.numbers[at - 1]
             _, left = self._half(last, "after")
             if not metadata["whole"]:
+                between = range(last + self.about["every"], number, self.about["every"])
+                lost = [n for n in between if (self.folder / file_name(n, "after")).exists()]
+                where = f"{self.name}/{JOURNAL}"
+                demand(not lost, where, f"step {lost[:1]}", "is lost, and its files are there")
                 gone = set(metadata["gone"])
                 before = {k: x for k, x in left.items() if k not in gone} | before
             if last == number - 1:
@@ -209,6 +213,8 @@ def _checked_about(about: Any, name: str) -> dict[str, Any]:
     right = isinstance(about, dict) and about.keys() == fields
     demand(right, name, "text", f"must say {', '.join(sorted(fields))}")
     demand(about["format"] == FORMAT, name, "format", f"is {about['format']!r}, not {FORMAT}")
+    stride = type(about["every"]) is int and about["every"] > 0
+    demand(stride, name, "every", f"is {about['every']!r}, no number of steps")
     demand(isinstance(about["tensors"], dict), name, "tensors", "is no object")
     for tensor, info in about["tensors"].items():
         keys = isinstance(info, dict) and info.keys() == {"shape", "at", "group"}

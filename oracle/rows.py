@@ -33,6 +33,8 @@ class Change(NamedTuple):
     """Elements of the gradient, by number."""
     apart: bool = False
     """Whether each piece of a tensor is computed as if it were the whole."""
+    anew: bool = False
+    """Whether the state is as it is before any step."""
 
 
 AS_RECORDED = Change()
@@ -114,6 +116,8 @@ def _hyper(arithmetic: Arithmetic, numbers: Mapping[str, Numbers], change: Chang
 
 def _held(arithmetic: Arithmetic, slot: str, initial: Any, n: Numbers, change: Change) -> Any:
     """A slot of the state as a step begins with it: as recorded, or as it is before any step."""
+    if change.anew:
+        return initial
     if type(initial) is int:
         if slot in n.before:
             initial = int(n.before[slot].reshape(-1)[0])

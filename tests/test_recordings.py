@@ -90,6 +90,36 @@ def test_a_wrong_rule_is_not_confirmed_and_the_right_one_is_named(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("mistake", "says", "wrong"),
+    [
+        ("missed", "no step at all: everything is left as it was", [3]),
+        ("reset", "a step from the state as it is before any step: the state was reset", [3]),
+        ("slower", "lr = 0.3, where 0.333333 was recorded, 0.9 times that", [3, 4, 5]),
+    ],
+)
+def test_what_goes_wrong_within_a_step_is_named(tmp_path, mistake, says, wrong):
+    folder = tmp_path / "run"
+    params = {"w": np.arange(1, 7, dtype=np.float32).reshape(2, 3), "b": np.ones(2, np.float32)}
+    hyper = {"lr": 1.0, "beta1": 0.75, "beta2": 0.875, "eps": 0.125}
+    step = make("adam", hyper, params)
+    with record.Recorder(folder) as recorder:
+        for number in range(1, 6):
+            hyper["lr"] = round(1 / number, 6)
+            grads = {k: np.full(x.shape, number, np.float32) + x for k, x in step.params.items()}
+            recorder.before(grads, step.params, step.state(), [hyper])
+            if number == 3 and mistake == "reset":
+                step.load(step.params, make("adam", hyper, params).state())
+            if number != 3 or mistake != "missed":
+                slower = 0.9 if number >= 3 and mistake == "slower" else 1.0
+                step(grads, lr=slower * hyper["lr"])
+            recorder.after(step.params, step.state())
+    job, report = verified(folder, "adam")
+    assert sorted({r.step for r in report.rows if r.wrong}) == wrong
+    found = causes.causes(job, report)[0]
+    assert (found.says, found.explains) == (says, 2 * len(wrong) - 1)
+
+
 def test_a_trap_is_named_with_its_equation(tmp_path):
     folder = tmp_path / "run"
     params = {"w": np.arange(1, 7, dtype=np.float32).reshape(2, 3)}
@@ -647,6 +677,28 @@ def test_the_command_tells_and_draws_and_writes(tmp_path, capsys):
     assert len(written["rows"]) == 24
 
 
+def test_what_is_no_recording_is_left_alone(tmp_path, capsys):
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(b"weights")
+    train(tmp_path, steps=2)
+    assert "it is not empty, and no recording: give a folder" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == [model]
+    train(tmp_path / "run", steps=2)
+    model.rename(tmp_path / "run" / model.name)
+    train(tmp_path / "run", steps=2)
+    assert (tmp_path / "run" / model.name).read_bytes() == b"weights"
+
+
+def test_a_line_that_is_lost_from_the_journal_is_told(tmp_path, capsys):
+    train(tmp_path / "run", steps=4)
+    journal = tmp_path / "run" / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[:1] + lines[2:]))
+    assert commands.main(["replay", str(tmp_path / "run"), "--rule=adam"]) == 2
+    says = "goldstep: run/journal.jsonl: step [2]: is lost, and its files are there\n"
+    assert capsys.readouterr().err.endswith(says)
+
+
 def test_a_replay_that_held_nothing_against_the_truth_is_no_success(tmp_path, capsys):
     record.Recorder(tmp_path / "run").close()
     assert commands.main(["replay", str(tmp_path / "run"), "--rule=adamw"]) == 2
@@ -704,3 +756,17 @@ def test_files_that_are_wrong_at_random_are_refused_or_read_right(monkeypatch):
 
     refused = fuzz(600, seed=1)
     assert min(refused.values()) > 150
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--hyper=lrr=1", "goldstep: --hyper=lrr=1: adam has lr, beta1, beta2, eps\n"),
+        ("--slot=mm=exp_avg", "goldstep: --slot=mm=exp_avg: adam has m, v, t\n"),
+        ("--on=nothing:here", "goldstep: --on=nothing:here: No module named 'nothing'\n"),
+    ],
+)
+def test_an_option_that_would_be_without_effect_is_an_error(tmp_path, capsys, option, says):
+    train(tmp_path / "run", steps=1)
+    assert commands.main(["replay", str(tmp_path / "run"), "--rule=adam", option]) == 2
+    assert capsys.readouterr().err.endswith(says)

@@ -14,7 +14,7 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -46,8 +46,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from goldstep.conformance import recorded  # noqa: PLC0415
     from goldstep.conformance.commands.fixtures import _hyper, reading  # noqa: PLC0415
-    from goldstep.oracle import causes, pieces, verify  # noqa: PLC0415
+    from goldstep.oracle import causes, pieces, pipeline, verify  # noqa: PLC0415
 
+    stages = pipeline(options.rule)
+    _known("hyper", options.hyper, options.rule, stages.rows())
+    _known("slot", options.slot, options.rule, stages.slots)
     job = pieces.Job(
         options.run_folder,
         options.rule,
@@ -81,6 +84,14 @@ def run(options: argparse.Namespace) -> int:
     return 0 if report.conforms else 1
 
 
+def _known(option: str, given: list[str], rule: str, names: Iterable[str]) -> None:
+    """Raise LookupError if what is said is of a name that a rule has not."""
+    for one in given:
+        if one.partition("=")[0] not in names:
+            msg = f"--{option}={one}: {rule} has {', '.join(names) or 'none'}"
+            raise LookupError(msg)
+
+
 def executors(where: str) -> Callable[[], Any] | None:
     """What makes an executor: what `--on` says."""
     if where.isdecimal():
@@ -97,7 +108,11 @@ def executors(where: str) -> Callable[[], Any] | None:
     if not rest:
         msg = f"--on={where}: a number, dask, dask:ADDRESS, or MODULE:FUNCTION"
         raise ValueError(msg)
-    made: Callable[[], Any] = getattr(importlib.import_module(kind), rest)
+    try:
+        made: Callable[[], Any] = getattr(importlib.import_module(kind), rest)
+    except (ImportError, AttributeError) as error:
+        msg = f"--on={where}: {error}"
+        raise LookupError(msg) from error
     return made
 
 
