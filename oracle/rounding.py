@@ -210,7 +210,7 @@ class Bounded:
         # well be multiplied once, by a factor that is rounded: two roundings more.
         for x, y in ((a, b), (b, a)):
             if x.mark in y.terms:
-                error += 2 * self.arithmetic.unit * size(x.value)
+                error += 2 * self.arithmetic.coarser_unit * size(x.value)
         result = self.arithmetic.rounded(value, error)
         result.terms = a.terms | b.terms | {a.mark, b.mark}
         return result
@@ -407,7 +407,7 @@ class Arithmetic:
 
     def tensor(self, x: Any) -> Bounded:
         """An array that is given in the tensors' type, but computed with in a type that may be
-        coarser, or flush what is small to zero.
+        coarser, or flush what is small to zero. What is no number has no bound.
         """
         value = lifted(x, self.truth)
         magnitude = size(value)
@@ -415,12 +415,24 @@ class Arithmetic:
         error = np.broadcast_to(0.0, value.shape)  # without an array of its own
         if np.any(flushed):
             error = np.where(flushed, magnitude, 0.0)
+        if not np.isfinite(magnitude).all():
+            error = np.where(np.isfinite(magnitude), error, np.inf)
         coarse = max((self.compute, self.state), key=UNIT.__getitem__)
         if UNIT[coarse] > UNIT[self.dtype] and self.unit:
             held = plain(plain(value).astype(numpy_dtype(coarse)))
             own = UNIT[coarse] * magnitude + np.minimum(magnitude, TINY[coarse])
             error = np.where(held == value, error, own + error)
         return Bounded(self, value, error)
+
+    @property
+    def coarser_host(self) -> bool:
+        """Whether scalars are computed in a type that is coarser than that of the tensors."""
+        return UNIT[self.scalar_dtype] > UNIT[self.compute]
+
+    @property
+    def coarser_unit(self) -> float:
+        """The roundoff of what may be computed of scalars or of tensors."""
+        return self.scalar_unit if self.coarser_host else self.unit
 
     @property
     def coarser(self) -> bool:
@@ -497,11 +509,18 @@ class Arithmetic:
         return self.cast(a), self.cast(b), False
 
     def cast(self, x: Bounded) -> Bounded:
-        if not x.host or (not x.error and fits(x.value, UNIT[self.compute])):
+        if not x.host:
+            return x
+        error = x.error
+        if self.coarser_host and x is not self.scalars.get(float(x.value)):
+            # What is exact here may be rounded where more is computed of it on the host, as in
+            # lr / (1 - beta ** t) or the root of 1 - beta ** t.
+            error = max(error, self.scalar_unit * float(size(x.value)))
+        if not error and fits(x.value, UNIT[self.compute]):
             return x
         if not size(x.value) <= HUGE[self.dtype]:
             raise OverflowError(BEYOND.format(self.dtype))
-        return self.rounded(x.value, x.error)
+        return self.rounded(x.value, error)
 
     def own(self, most: Any) -> Any:
         """The most by which one rounding of a tensor moves what is as large as this."""

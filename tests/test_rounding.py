@@ -490,6 +490,12 @@ def test_extremes_stay_within_their_error_and_within_the_limit(drawn):
 
 
 @pytest.mark.parametrize("dtype", UNIT)
+def test_what_is_given_as_no_number_has_no_bound(dtype):
+    given = Arithmetic(dtype).tensor([1.0, np.inf, -np.inf, np.nan])
+    assert given.error.tolist() == [0, np.inf, np.inf, np.inf]
+
+
+@pytest.mark.parametrize("dtype", UNIT)
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1), (0,), (3,)])
 def test_what_is_lifted_keeps_its_shape(dtype, shape):
     for arithmetic in (Arithmetic(dtype), Arithmetic(dtype).long()):
@@ -714,8 +720,8 @@ def test_every_legal_way_to_compute_a_rule_is_within_the_limit(rule, dtype, host
 def test_scalars_in_float32_beside_tensors_in_float64_are_within_the_limit(rule):
     for seed, profile in enumerate(PROFILES):
         truth = Truth(problem(rule, profile, seed), Arithmetic("float64", "float32"))
-        for host in (float, np.float32):
-            assert max(worst(truth, rewritten(rule, 0, host))) <= LIMIT
+        for k, host in itertools.product(range(7), (float, np.float32)):
+            assert max(worst(truth, rewritten(rule, k, host))) <= LIMIT, (profile, k, host)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
