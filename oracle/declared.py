@@ -1,6 +1,8 @@
 """What an implementation declares of its arithmetic, and what it is found to have instead."""
 
+import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,14 +24,23 @@ WORDS = {
 def misdeclared(truth: Truth, seen: Seen) -> list[Match]:
     """The coarser arithmetic that explains all that was seen, if there is one.
 
-    It is looked for where the declared one is fine enough that no mistake passes for rounding.
+    It is looked for where the declared one is fine enough that no mistake passes for rounding. What
+    shows in the numbers that are kept explains more than what does not, and is the first. Where
+    the state does not show, that is it of which the bound is nearest, and the others are rivals.
     """
-    tried = list(coarser(truth.arithmetic))
-    if not any(moment.state for moment in (*seen.forced, *seen.free)):
-        # A state that does not show is suspected last, and only of a type as fine as this.
-        tried = [one for one in tried if one[0] != "state" or one[1] == "float32"]
-        tried.sort(key=lambda one: one[0] == "state")
-    for what, dtype, other in tried:
+    found = _explaining(truth, seen)
+    if any(moment.state for moment in (*seen.forced, *seen.free)):
+        return list(itertools.islice(found, 1))
+    best, *others = sorted(found, key=lambda match: -match.ratio) or [None]
+    return [replace(best, rivals=tuple(other.name for other in others))] if best else []
+
+
+def _explaining(truth: Truth, seen: Seen) -> Iterator[Match]:
+    hidden = not any(moment.state for moment in (*seen.forced, *seen.free))
+    for what, dtype, other in coarser(truth.arithmetic):
+        # A state that does not show is suspected only of a type as fine as this.
+        if what == "state" and hidden and dtype != "float32":
+            continue
         if not kept_in(dtype, seen, {"compute": THETA, "state": None}.get(what, "")):
             continue
         fits = Truth(truth.case, other, truth.meant, truth.layout)
@@ -42,16 +53,14 @@ def misdeclared(truth: Truth, seen: Seen) -> list[Match]:
             declared = was.get(what, truth.arithmetic.compute)
             name = f"{WORDS[what].format(dtype)}, though {declared} is declared"
             says = f"declare {what} = '{dtype}' (--declare={what}={dtype}), or compute as declared."
-            return [
-                Match(Suspicion(truth.case.rule, "declaration", name, says=says), verdict.ratio)
-            ]
-    return []
+            suspicion = Suspicion(truth.case.rule, "declaration", name, says=says)
+            yield Match(suspicion, verdict.ratio)
 
 
 def coarser(own: Arithmetic) -> Iterator[tuple[str, str, Arithmetic]]:
     """Arithmetics that are coarser in one respect, as (what, its type, the arithmetic).
 
-    What shows in the numbers that are kept comes first: it explains more.
+    What shows in the numbers that are kept comes first.
     """
     same = {"scalar": own.scalar_dtype, "state": own.state, "compute": own.compute}
     same |= {"products": own.products} if own.products else {}

@@ -163,16 +163,26 @@ def test_what_was_seen_speaks_for_a_type_or_against_it():
         assert kept_in("float32", seen, "")
 
 
-def test_an_arithmetic_that_has_no_bound_explains_nothing_and_the_next_is_asked(monkeypatch):
+def test_an_arithmetic_that_has_no_bound_explains_nothing_and_the_others_are_asked(monkeypatch):
     judged = []
 
     def verdict(truth, *_, **__):
         judged.append(truth.arithmetic.compute)
         if len(judged) == 1:
             raise OverflowError
-        return Verdict(0.5, None)
+        return Verdict(len(judged) / 4, None)  # each nearer to its bound than the one before
 
     monkeypatch.setitem(misdeclared.__globals__, "judge", verdict)
     (match,) = misdeclared(Truth(small(), Arithmetic("float64")), Seen(0, [], []))
-    assert judged == ["float32", "float64"]
+    assert judged == ["float32", "float64", "float64"]
     assert match.suspicion.name == "computes host scalars in float32, though float64 is declared"
+
+
+@pytest.mark.parametrize("inside", ["state", "scalar"])
+def test_where_the_state_does_not_show_both_that_explain_it_are_told(inside):
+    made = Implementation("mine", lambda *given: Coarse(inside, *given).__call__)
+    case = next(c for c in cases("adam") if "designed-matrices/amplified/constant" in c.id)
+    (match,) = ask(made, case, "float64").matches
+    told = " ".join([match.name, *match.rivals])
+    assert "keeps its state in float32" in told
+    assert "computes host scalars in float32" in told
