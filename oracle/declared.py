@@ -31,8 +31,9 @@ def misdeclared(truth: Truth, seen: Seen) -> list[Match]:
     found = _explaining(truth, seen)
     if any(moment.state for moment in (*seen.forced, *seen.free)):
         return list(itertools.islice(found, 1))
-    best, *others = sorted(found, key=lambda match: -match.ratio) or [None]
-    return [replace(best, rivals=tuple(other.name for other in others))] if best else []
+    nearest = sorted(found, key=lambda match: -match.ratio)
+    rivals = tuple(match.name for match in nearest[1:])
+    return [replace(match, rivals=rivals) for match in nearest[:1]]
 
 
 def _explaining(truth: Truth, seen: Seen) -> Iterator[Match]:
