@@ -65,6 +65,8 @@ def test_a_swapped_beta_of_lion_is_named_with_its_equation(run):
     assert "it is the trap swapped-beta2 of lion" in output
     assert re.search(r"case +lion/designed-\S+/float64", output)
     assert re.search(r"step +\d+, free-running; tensor '\w+'", output)
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").split("```text\n")[1].split("```")[0]
+    assert shown.partition("  repeat")[0] in output
     repeat = r"repeat +python -m goldstep.conformance --impl=mylib_adapter (--case=\S+)\n"
     again, repeated = run(files, re.search(repeat, output)[1])
     assert again == 1
