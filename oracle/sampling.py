@@ -363,7 +363,8 @@ def bound(arithmetic: Arithmetic, true: Noisy, noisy: Noisy, sigmas: float) -> B
     floor = FLOOR * math.sqrt(variance.sum() / max(1, variance.size))
     sigma = np.maximum(np.sqrt(variance), floor)
     if true.noise.most > HUGE[arithmetic.dtype]:
-        leave(arithmetic)
+        if true.noise.factored:
+            leave(arithmetic)
         sigma = np.full_like(sigma, np.inf)
     return Bounded(arithmetic, lifted(truth, arithmetic.truth), sigmas / LIMIT * sigma)
 

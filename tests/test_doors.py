@@ -212,7 +212,7 @@ def test_only_the_types_that_are_wanted_are_asked_also_of_the_whole(taken):
 
 
 def test_a_part_that_is_computed_in_float32_is_suspected(taken):
-    coarse = AUTHOR.replace("root = (", "root = (1 + 1e-8) * (")
+    coarse = AUTHOR.replace("root = (", "root = (1 + 1e-6) * (")
     (case,) = (c for c in asked("adamw", ()) if c.id == "adamw/designed-ties/dyadic/constant")
     assert "a part is computed in float32" in ask(taken(coarse), case, "float64").message
 

@@ -11,6 +11,7 @@ from goldstep.oracle.safetensors import round_to_bfloat16
 from goldstep.oracle.sampling import SAMPLES, UNIFORM, Noise, Noisy, node
 
 newton_schulz = module("newton_schulz").newton_schulz
+inverse_root = module("inverse_root").inverse_root
 a, b, c = module("newton_schulz").COEFFICIENTS
 RANDOM = np.random.default_rng(0)
 
@@ -236,11 +237,15 @@ def test_what_leaves_the_range_of_its_type_within_an_iteration_has_no_bound():
         own = ARITHMETICS[dtype]
         error = node(own)(newton_schulz)(own.tensor(given)).error
         assert np.array_equal(np.isfinite(error), np.full(given.shape, bounded_there))
+
+
+def test_infinity_is_not_asked_for_its_factors():
     coarse = Arithmetic("float16")
-    large = coarse.tensor(2.0**10 * MATRICES["small"])
-    for x in (large, large * large):  # one within, the other before
+    large = coarse.tensor(2.0**13 * np.ones((3, 3)))
+    assert np.isinf(node(coarse)(newton_schulz)(large).error).all()
+    for iteration, x in ((newton_schulz, 2.0**3 * large), (inverse_root, large)):
         with pytest.raises(OverflowError, match="leaves the range of float16"):
-            node(coarse)(newton_schulz)(x)
+            node(coarse)(iteration)(x)
 
 
 @pytest.mark.parametrize("name", ["tall", "wide", "square", "rank-one"])
