@@ -24,14 +24,17 @@ STEPS = 3
 def problem(rule: str, dtype: str) -> tuple[Tensors, list[Tensors]]:
     """Two small matrices that a rule takes, and gradients for a few steps."""
     if not pipeline(rule).stages:
-        return {FACTOR: np.ones((), dtype)}, [{FACTOR: np.zeros((), dtype)} for _ in range(STEPS)]
+        begin, none = (f((), numpy_dtype(dtype)) for f in (np.ones, np.zeros))
+        return {FACTOR: begin}, [{FACTOR: none.copy()} for _ in range(STEPS)]
     numbers = np.arange(1, 4 * 6 * (STEPS + 1) + 1).reshape(STEPS + 1, 4, 6)
     x = ((numbers * 37 % 64) - 31.5).astype(np.float32) / 32
     x = x.astype(numpy_dtype(dtype))
     params = {"tall": x[0, :, :2].copy(), "wide": x[0, :2, 2:].copy()}
     grads = [{"tall": g[:, :2].copy(), "wide": g[:2, 2:].copy()} for g in x[1:]]
     if pipeline(rule).gram:
-        params, *grads = ({k: m @ m.T for k, m in now.items()} for now in [params, *grads])
+        params, *grads = (
+            {k: (m @ m.T).astype(m.dtype) for k, m in now.items()} for now in [params, *grads]
+        )
     return params, grads
 
 

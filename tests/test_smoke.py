@@ -5,8 +5,9 @@ import pytest
 
 from goldstep.conformance.adapters import reference
 from goldstep.conformance.cases import rules
-from goldstep.conformance.smoke import smoke
+from goldstep.conformance.smoke import problem, smoke
 from goldstep.oracle import ContractError, make
+from goldstep.oracle.rounding import UNIT, numpy_dtype
 
 CAPABILITIES = {"changes", "absences"}
 
@@ -197,3 +198,10 @@ def test_wrong_mathematics_is_not_called_a_broken_adapter(trap):
 def test_a_gradient_that_is_kept_and_not_copied_is_told():
     with pytest.raises(ContractError, match="step 2 of 'tall' is another if the gradients before"):
         smoke(make, "optimistic_gd", "float64")
+
+
+@pytest.mark.parametrize("dtype", UNIT)
+@pytest.mark.parametrize("rule", ["adam", "inverse_root", "cosine"])
+def test_what_an_adapter_is_tried_with_is_of_the_type_that_is_asked(rule, dtype):
+    params, grads = problem(rule, dtype)
+    assert {x.dtype for now in [params, *grads] for x in now.values()} == {numpy_dtype(dtype)}
