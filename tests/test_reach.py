@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from goldstep.oracle import Arithmetic, rounding
+from goldstep.oracle.double import DoubleDouble
 from goldstep.oracle.rounding import HUGE, LIMIT, TINY, UNIT, Bounded, Doubtful, fits
 
 EXACT = Arithmetic("float32").parts()[1]
@@ -73,7 +74,9 @@ def test_an_error_is_carried_as_far_as_it_goes_and_hardly_further(text):
     points, room = ONES[text]
     for x, e in points:
         result = eval(text, {"xp": EXACT, "a": number(x, e)})  # noqa: S307
-        most = furthest(eval(f"lambda a: {text}", {"xp": np}), [(x, e)])  # noqa: S307
+        function = eval(f"lambda a: {text}", {"xp": np})  # noqa: S307
+        most = furthest(function, [(x, e)])
+        assert result.value == pytest.approx(function(np.float64(x)), rel=2.0**-50, abs=0)
         assert most <= result.error * SAME, (x, e)
         assert result.error <= most * room * SAME + 2.0**-70, (x, e)
 
@@ -108,7 +111,10 @@ def test_two_errors_are_carried_as_far_as_they_go_together_and_hardly_further(te
         where = {"xp": np}
         if "xp." in text:
             where = {"xp": type("", (), {"maximum": max, "minimum": min, "atan2": np.arctan2})}
-        most = furthest(eval(f"lambda a, b: {text}", where), [(x, e), (y, f)])  # noqa: S307
+        function = eval(f"lambda a, b: {text}", where)  # noqa: S307
+        most = furthest(function, [(x, e), (y, f)])
+        true = function(np.float64(x), np.float64(y))
+        assert result.value == pytest.approx(true, rel=2.0**-50, abs=0)
         assert most <= result.error * SAME, (x, e, y, f)
         if "imum" in text:  # of two that may change places the larger error stands
             limit = LIMIT * (e + f)
@@ -123,8 +129,8 @@ LOST = {
     "0 / a": {(1.0, 1.0): np.inf, (1.0, 1.5): np.inf, (0.5, 0.25): 0.0},
     "xp.log(a)": {(1.0, 1.0): np.inf, (1.0, 3.0): np.inf},
     "xp.sqrt(a)": {(0.25, 0.25): 0.5, (0.01, 0.04): 0.2, (0.0, 0.25): 0.5},
-    "a**0.25": {(1.0, 1.0): 1.0, (1.0, 16.0): 2.0, (0.0, 16.0): 2.0},
-    "a**0": {(1.0, 4.0): 1.0, (0.0, 4.0): 1.0},
+    "a**0.25": {(1.0, 1.0): 1.0, (1.0, 16.0): 2.0, (0.0, 16.0): 2.0, (0.5, 1.0): 1.0},
+    "a**0": {(1.0, 4.0): 1.0, (0.0, 4.0): 1.0, (0.0, 0.0): 0.0},
     "a**-1": {(1.0, 1.0): np.inf, (1.0, 2.0): np.inf, (0.0, 0.5): np.inf},
     "a**c": {(1.0, 2.0): 9 + 3, (0.0, 4.0): 16 + 4, (1.0, 1.0): 4 + 2},
     "a**d": {(1.0, 2.0): np.inf, (0.0, 1.0): np.inf, (4.0, 5.0): np.inf},
@@ -141,6 +147,11 @@ def test_an_error_no_smaller_than_its_number_gives_all_or_no_bound(text):
             result = eval(text, {"xp": EXACT, "a": given, **exponents})  # noqa: S307
             assert result.error[0] == pytest.approx(error, rel=1e-12), (x, e)
             assert np.isfinite(result.error[1:]).all(), (x, e)
+
+
+def test_of_what_may_be_below_zero_a_root_is_taken_without_a_warning():
+    found = EXACT.sqrt(array([0.01, 4.0, 0.0], [0.04, 0.0, 0.0]))
+    assert found.error == pytest.approx([0.2, 0, 0], rel=1e-12, abs=2.0**-70)
 
 
 @pytest.mark.parametrize(
@@ -417,21 +428,23 @@ def test_a_scalar_of_the_host_is_rounded_once_where_it_is_not_exact(dtype):
         once = own.scalar(x)
         assert once.host
         assert once is own.scalar(x)
-        assert once.error == pytest.approx(own.scalar_unit * x + own.scalar_tiny, rel=1e-12)
+        assert once.error == pytest.approx(own.scalar_unit * x + own.scalar_tiny, rel=1e-9, abs=0)
         half = once * 0.5
         assert half.host
         assert (half + once).host
         more = once.error / 2
         rounded = own.scalar_unit * (x / 2 + more) + own.scalar_tiny
-        assert half.error == pytest.approx(more + rounded, rel=1e-12)
+        assert half.error == pytest.approx(more + rounded, rel=1e-9, abs=0)
         tensor = half + own.tensor(np.ones(2))
         assert not tensor.host
-    assert (own.scalar(0.75) * 0.5).error == 0
+    assert (own.scalar(0.75) * 0.5).error == (own.scalar(0.75) ** 3).error == 0
+    assert (own.scalar(0.75) ** 3).host
+    assert (own.scalar(0.1) ** 3).host
     assert own.exp(own.scalar(0.0)).host
     exp = own.exp(own.scalar(0.1))
     size = float(exp.value)
     carried = size * np.expm1(own.scalar(0.1).error)
-    assert exp.error == pytest.approx(carried + 2 * own.scalar_unit * size, rel=1e-5)
+    assert exp.error == pytest.approx(carried + 2 * own.scalar_unit * size, rel=1e-5, abs=0)
 
 
 def test_at_the_edge_of_the_range_what_is_in_it_has_a_bound():
@@ -520,12 +533,14 @@ def test_a_product_of_matrices_brings_on_each_error():
     a, b = array([[1.0, -2.0, 3.0]] * 2, 0.5), array([[1.0], [2.0], [-4.0]], 0.25)
     rows = [(abs(x) + 0.5) * (abs(y) + 0.25) - abs(x * y) for x, y in ((1, 1), (-2, 2), (3, -4))]
     assert (a @ b).error.tolist() == [[sum(rows)]] * 2
+    random, own = np.random.default_rng(2), Arithmetic("float32")
     for inner, terms in ((1, 0), (2, 1), (3, 2)):
-        own = Arithmetic("float32")
-        one = array(np.ones((2, inner)), 0.0, own) @ array(np.ones((inner, 5)), 0.0, own)
-        assert one.error / own.unit == pytest.approx(
-            np.full((2, 5), inner * terms + inner), rel=1e-5
-        )
+        x, y = random.uniform(-1, 1, (2, 5, inner)), random.uniform(-1, 1, (2, inner, 1))
+        most = (abs(x) + 0.5) @ (abs(y) + 0.25)
+        carried = most - abs(x) @ abs(y)
+        found = array(x, 0.5, own) @ array(y, 0.25, own)
+        rounded = terms * most + abs(x @ y) + carried
+        assert (found.error - carried) / own.unit == pytest.approx(rounded, rel=1e-5)
 
 
 # The vocabulary.
@@ -599,8 +614,10 @@ def test_a_number_is_held_by_so_many_bits_or_not(unit, value, held):
     assert fits(value, unit) == fits(np.longdouble(value), unit) == held
 
 
-def test_a_flag_is_named():
+def test_a_flag_is_named_and_is_off_where_it_is_not():
     one = np.float64(1)
+    for x in (Bounded(EXACT, one, one), EXACT.rounded(one, one), EXACT.function(one, one)):
+        assert not x.host
     for call in (
         lambda: rounding.smallest("float32", True),  # noqa: FBT003
         lambda: Bounded(EXACT, one, one, True),  # noqa: FBT003
@@ -631,6 +648,8 @@ def test_a_truth_beyond_float64_is_a_long_double_if_that_has_64_bits():
     assert Arithmetic("float64").truth is rounding.extended()
     assert [fits(x, UNIT["float64"]) for x in (np.longdouble(0.1), 0.1)] == [True, True]
     assert fits(np.longdouble(1) / 3, UNIT["float64"]) != long
+    truths = [Arithmetic(dtype).long().truth for dtype in ("float64", "float32")]
+    assert truths == [DoubleDouble, np.float64]
 
 
 def test_a_quotient_is_rounded_down_to_a_whole_number():
