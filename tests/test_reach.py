@@ -59,6 +59,7 @@ ONES = {
     "a**-1": (ROOTS[1:], 1),
     "a**-0.5": (ROOTS[1:], 1),
     "1 / a": (APART, 1),
+    "2**a": ([(-1.5, 0.25), (2.0, 0.5), (3.0, 0.0)], 1),
     "xp.sqrt(a)": (ROOTS, 1),
     "xp.exp(a)": (PLAIN, 1),
     "xp.log(a)": (ROOTS[1:], 1),
@@ -132,8 +133,8 @@ LOST = {
     "a**0.25": {(1.0, 1.0): 1.0, (1.0, 16.0): 2.0, (0.0, 16.0): 2.0, (0.5, 1.0): 1.0},
     "a**0": {(1.0, 4.0): 1.0, (0.0, 4.0): 1.0, (0.0, 0.0): 0.0},
     "a**-1": {(1.0, 1.0): np.inf, (1.0, 2.0): np.inf, (0.0, 0.5): np.inf},
-    "a**c": {(1.0, 2.0): 9 + 3, (0.0, 4.0): 16 + 4, (1.0, 1.0): 4 + 2},
-    "a**d": {(1.0, 2.0): np.inf, (0.0, 1.0): np.inf, (4.0, 5.0): np.inf},
+    "a**c": {(1.0, 2.0): 9 + 3, (0.0, 4.0): 16 + 4, (0.0, 0.0): 0.0, (1.0, 1.0): 4 + 2},
+    "a**d": {(1.0, 2.0): np.inf, (0.0, 1.0): np.inf, (4.0, 5.0): np.inf, (0.0, 0.0): np.inf},
 }
 """What is given where an error is no smaller than its number. No c is below 1, and a d may be 0."""
 
@@ -150,8 +151,17 @@ def test_an_error_no_smaller_than_its_number_gives_all_or_no_bound(text):
 
 
 def test_of_what_may_be_below_zero_a_root_is_taken_without_a_warning():
-    found = EXACT.sqrt(array([0.01, 4.0, 0.0], [0.04, 0.0, 0.0]))
-    assert found.error == pytest.approx([0.2, 0, 0], rel=1e-12, abs=2.0**-70)
+    found = EXACT.sqrt(array([0.01, 4.0, 0.0, 0.25], [0.04, 0.0, 0.0, 0.0625]))
+    known = [0.2, 0, 0, 0.5 - np.sqrt(0.1875)]
+    assert found.error == pytest.approx(known, rel=1e-12, abs=2.0**-70)
+
+
+@QUIET
+def test_zero_to_the_power_of_what_may_be_zero_may_be_one():
+    power = array([0.0, 0.0], 0.0) ** array([0.0, 0.0], [0.0, 0.125])
+    assert power.value.tolist() == [1, 1]
+    assert power.error[0] < 2.0**-70
+    assert power.error[1] >= 1
 
 
 @pytest.mark.parametrize(
@@ -169,6 +179,7 @@ def test_of_what_may_be_below_zero_a_root_is_taken_without_a_warning():
         ((0.5, 0.5), (-3.0, 0.5), 7.0),
         ((0.5, 0.0), (-0.625, 0.5), 0.5 * 0.5 / (np.hypot(0.5, 0.625) - 0.5) ** 2),
         ((0.5, 0.375), (-2.0, 0.0), 2 * 0.375 / (np.hypot(0.5, 2) - 0.375) ** 2),
+        ((1.5, 0.75), (2.0, 1.0), (3 * 0.75 + 2.25 * 1) / (2.5 - 1.25) ** 2),
         ((0.0, 0.25), (0.75, 0.0), 0.75 * 0.25 / 0.5**2),
         ((0.0, 0.25), (1.25, 0.0), 1.25 * 0.25 / 1.0**2),
         ((0.0, 0.4375), (0.5, 0.0), 7.0),  # no more than any angle
@@ -237,7 +248,7 @@ def test_a_rounding_of_what_is_small_is_off_by_no_more_than_all_of_it():
 def test_what_many_round_to_is_what_each_alone_rounds_to():
     random = np.random.default_rng(0)
     for k in range(-126, -40):
-        for value in 2.0**k * (1 + random.uniform(size=3)):
+        for value in 2.0**k * (1 + random.uniform(size=12)):
             alone = FLOAT32.rounded(np.full(1, value), np.zeros(1)).error
             many = FLOAT32.rounded(np.full(1025, value), np.zeros(1025)).error
             assert (many == alone).all()
@@ -397,6 +408,8 @@ def test_a_place_among_others_is_in_doubt_by_as_many_as_the_limit_reaches():
     near = array([1.0, 1.0 + 2.0**-8, 1.0 + 2.0**-6, 1.25], [0.0, 0.0, 0.0, 0.25], coarse)
     others = array([1.0], 2.0**-9, coarse)
     assert (LIMIT * coarse.searchsorted(others, near).error).tolist() == [1, 1, 0, 1]
+    edge = array([-9.0, 2 + 2.0**-7], 0.25, coarse)  # which 1 + 2 * (0.5 + 1.5 * 2^-8) is beyond
+    assert (LIMIT * coarse.searchsorted(edge, array([1.0], 0.5, coarse)).error).tolist() == [1]
 
 
 def test_of_what_is_taken_either_neighbour_may_stand():
@@ -575,6 +588,8 @@ def test_constants_are_laid_out_as_those_of_numpy():
     true = np.diagonal(cube.value, axis1=1, axis2=2)
     assert np.array_equal(EXACT.linalg.diagonal(cube).value, true)
     assert EXACT.linalg.trace(cube).value.tolist() == true.sum(-1).tolist()
+    fourth = np.arange(24.0).reshape(1, 2, 3, 4)
+    assert EXACT.linalg.trace(array(fourth)).value.tolist() == [[15, 51]]
     assert EXACT.sort(array([3.0, 1.0], [0.25, 0.5])).error.tolist() == [0.5, 0.5]
     assert EXACT.sort(array([], [])).shape == (0,)
 
@@ -648,6 +663,12 @@ def test_a_truth_beyond_float64_is_a_long_double_if_that_has_64_bits():
     assert Arithmetic("float64").truth is rounding.extended()
     assert [fits(x, UNIT["float64"]) for x in (np.longdouble(0.1), 0.1)] == [True, True]
     assert fits(np.longdouble(1) / 3, UNIT["float64"]) != long
+    scalars = [Arithmetic(dtype).scalar_dtype for dtype in UNIT]
+    assert scalars == ["float64", "float32", "float32", "float32"]
+    for x in (np.longdouble([1, -2]), np.longdouble(-2), np.array([1.0, -2.0])):
+        assert rounding.size(x).dtype == rounding.plain(x).dtype == np.float64
+        assert rounding.size(x).tolist() == abs(x).tolist()
+    assert rounding.plain(x) is x
     truths = [Arithmetic(dtype).long().truth for dtype in ("float64", "float32")]
     assert truths == [DoubleDouble, np.float64]
 
