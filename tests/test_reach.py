@@ -669,6 +669,10 @@ def test_a_truth_beyond_float64_is_a_long_double_if_that_has_64_bits():
         assert rounding.size(x).dtype == rounding.plain(x).dtype == np.float64
         assert rounding.size(x).tolist() == abs(x).tolist()
     assert rounding.plain(x) is x
+    one, other = DoubleDouble(3.0, 2.0**-60), DoubleDouble(-2.0, 2.0**-62)
+    assert rounding.apart(one, other) == 5
+    assert rounding.apart(DoubleDouble(1.0, 2.0**-60), DoubleDouble(1.0, 2.0**-62)) == 3 * 2.0**-62
+    assert rounding.apart(DoubleDouble(1.0, 0.0), DoubleDouble(1.0, 2.0**-62)) == -(2.0**-62)
     truths = [Arithmetic(dtype).long().truth for dtype in ("float64", "float32")]
     assert truths == [DoubleDouble, np.float64]
 
