@@ -296,7 +296,8 @@ class Bounded:
         off = size(y.value) * part + y.error * (abs(np.log(np.where(x > 0, x, 1))) + part)
         most = (x + e) ** (plain(y.value) - y.error) + (x + e) ** (plain(y.value) + y.error)
         lost = np.where(plain(y.value) > y.error, most, np.inf)
-        error = np.where((e < x) | (e == 0), size(value) * np.expm1(off), lost)
+        known = (e < x) | ((e == 0) & (y.error == 0))
+        error = np.where(known, size(value) * np.expm1(off), lost)
         return self.arithmetic.function(value, error, host=host)
 
     def __rpow__(self, base: Number) -> "Bounded":
