@@ -16,6 +16,6 @@ def test_a_mutant_that_may_survive_is_of_a_line_that_there_is(name):
 
 @pytest.mark.parametrize("name", SAID)
 def test_the_tests_that_guard_a_module_exist(name):
-    for test in [t for t in SAID[name]["tests"] if not t.startswith("-k")]:
+    for test in SAID[name]["tests"]:
         path, _, function = test.removeprefix("--deselect=").partition("::")
         assert function in (ROOT / path).read_text(encoding="utf-8")
