@@ -489,6 +489,17 @@ def test_extremes_stay_within_their_error_and_within_the_limit(drawn):
         assert_within(x.max(), largest, [Fraction(float(a.value.max()))], limit)
 
 
+def test_what_is_exact_on_a_coarser_host_is_rounded_once_there_and_a_factor_twice():
+    coarse, fine = Arithmetic("float64", "float32"), Arithmetic("float32", "float64")
+    for own, unit in ((coarse, UNIT["float32"]), (fine, 0.0)):
+        left = own.cast(1 - own.scalar(0.75) ** 2)
+        assert unit * 0.4375 <= left.error <= unit * 0.4375 * (1 + 2.0**-20)
+        assert own.cast(own.scalar(0.4375)).error == 0
+    theta, g = coarse.tensor([3.0]), coarse.tensor([1.0])
+    after = theta - coarse.scalar(0.5) * (g + coarse.scalar(0.25) * theta)
+    assert 6 * UNIT["float32"] <= after.error[0] <= 6 * UNIT["float32"] * (1 + 2.0**-20)
+
+
 @pytest.mark.parametrize("dtype", UNIT)
 def test_what_is_given_as_no_number_has_no_bound(dtype):
     given = Arithmetic(dtype).tensor([1.0, np.inf, -np.inf, np.nan])
