@@ -75,6 +75,7 @@ def test_what_is_coarser_than_declared_is_said_with_the_type_that_fits(inside, s
     found = answer(inside)
     assert found.status == "differs"
     assert found.verdict == f"does not conform: {says}"
+    assert len(found.matches) == 1
     assert f"declare {inside} = 'float32'" in " ".join(found.message.split())
     assert found.ratio > 1e3
 
@@ -183,6 +184,13 @@ def test_where_the_state_does_not_show_both_that_explain_it_are_told(inside):
     made = Implementation("mine", lambda *given: Coarse(inside, *given).__call__)
     case = next(c for c in cases("adam") if "designed-matrices/amplified/constant" in c.id)
     (match,) = ask(made, case, "float64").matches
+    assert len(match.rivals) == 1
     told = " ".join([match.name, *match.rivals])
     assert "keeps its state in float32" in told
     assert "computes host scalars in float32" in told
+
+
+def test_where_the_state_does_not_show_products_are_suspected_in_float32(monkeypatch):
+    monkeypatch.setitem(misdeclared.__globals__, "judge", lambda *_, **__: Verdict(0.5, None))
+    (match,) = misdeclared(Truth(small(), Arithmetic("float32")), Seen(0, [], []))
+    assert match.name == "multiplies matrices in tf32, though float32 is declared"
