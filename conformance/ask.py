@@ -68,7 +68,7 @@ class Memory:
         return new
 
     def diagnosed(self, truth: Truth, seen: Seen, *, finite: bool) -> list[Match]:
-        """What explains it; for numbers that are not finite no search is made."""
+        """What explains it; a search in vain for what is not finite says nothing of the next."""
         found = diagnose(truth, seen, self.known, deep=False) or misdeclared(truth, seen)
         if found and found[0].kind == "declaration":
             return found

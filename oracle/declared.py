@@ -28,16 +28,16 @@ def misdeclared(truth: Truth, seen: Seen) -> list[Match]:
     shows in the numbers that are kept explains more than what does not, and is the first. Where
     the state does not show, that is it of which the bound is nearest, and the others are rivals.
     """
-    found = _explaining(truth, seen)
-    if any(moment.state for moment in (*seen.forced, *seen.free)):
+    hidden = not any(moment.state for moment in (*seen.forced, *seen.free))
+    found = _explaining(truth, seen, hidden=hidden)
+    if not hidden:
         return list(itertools.islice(found, 1))
     nearest = sorted(found, key=lambda match: -match.ratio)
     rivals = tuple(match.name for match in nearest[1:])
     return [replace(match, rivals=rivals) for match in nearest[:1]]
 
 
-def _explaining(truth: Truth, seen: Seen) -> Iterator[Match]:
-    hidden = not any(moment.state for moment in (*seen.forced, *seen.free))
+def _explaining(truth: Truth, seen: Seen, *, hidden: bool) -> Iterator[Match]:
     for what, dtype, other in coarser(truth.arithmetic):
         # A state that does not show is suspected only of a type as fine as this.
         if what == "state" and hidden and dtype != "float32":

@@ -381,7 +381,7 @@ def node(arithmetic: Arithmetic) -> Callable[[FunctionType], Callable[..., Any]]
 
     def wrap(iteration: FunctionType) -> Callable[..., Any]:
         def on(noise: Noise, given: tuple[Any, ...], coarser: float = 1.0) -> Any:
-            def lifted(a: Any) -> Any:
+            def copied(a: Any) -> Any:
                 if not isinstance(a, Bounded):
                     return a
                 if a.host:
@@ -391,7 +391,7 @@ def node(arithmetic: Arithmetic) -> Callable[[FunctionType], Callable[..., Any]]
                 spread = noise.copy(a.value.astype(np.float64), coarser * a.error)
                 return noise.array(spread.draws)
 
-            return iteration(*map(lifted, given))
+            return iteration(*map(copied, given))
 
         def bounded(*given: Any) -> Any:
             if not all(np.isfinite(a.error).all() for a in given if isinstance(a, Bounded)):
